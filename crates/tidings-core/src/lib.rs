@@ -1,1 +1,41 @@
-//! .
+//! The rules of Tidings: what a channel is, how a message gets into its log, and how a session
+//! reads many logs at once.
+//!
+//! Deliberately absent: sockets, HTTP, JSON, tasks, and a clock of its own. Time comes in as
+//! [`Now`], randomness as the broker's incarnation, so the same calls give the same results.
+//!
+//! Read [`Hub`], [`Feed`] and [`Broker`] first.
+
+pub mod broker;
+mod channel;
+mod feed;
+mod hub;
+mod limits;
+mod message;
+mod rules;
+mod stats;
+
+pub use broker::{Broker, BrokerError, Publication, PublishError, Receipt};
+pub use channel::{ChannelName, NameError, Realm};
+pub use feed::{Delivery, Feed, FeedStatus, Key};
+pub use hub::{Access, Hub};
+pub use limits::Limits;
+pub use message::{
+    ClientId, Draft, EventName, EventNameError, Framing, Kind, Message, Payload, PayloadKind,
+    Sender,
+};
+pub use rules::{History, Rulebook, Rules};
+pub use stats::{Counter, Gauge, HubStats};
+pub use tidings_log::{
+    Budget, Cursor, Epoch, Gap, GapReason, LagLimit, Log, MAX_OFFSET, Millis, Opened, Position,
+    Retention, Signal, Start, Status,
+};
+
+/// The moment of a call, given by the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic milliseconds: retention, lag, idempotency, forgetting.
+    pub monotonic: Millis,
+    /// Unix milliseconds: shown to people, never reckoned with.
+    pub unix: u64,
+}

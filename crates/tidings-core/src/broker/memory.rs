@@ -1,0 +1,363 @@
+//! The embedded broker: the logs of this process are the history. A restart loses them, and says so
+//! by new epochs.
+
+mod names;
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use siphasher::sip::SipHasher24;
+use tidings_log::{Epoch, GapReason, Log, Millis, Position, Writer};
+
+use super::idempotency::{Keys, Lookup};
+use super::{BoxFuture, Broker, BrokerError, Holdings, Publication, PublishError, Receipt};
+use crate::Now;
+use crate::channel::ChannelName;
+use crate::limits::Limits;
+use crate::message::{Draft, Message};
+use crate::rules::Rules;
+use names::EpochNames;
+
+const SHARDS: usize = 16;
+
+/// Channels in memory, of one process.
+pub struct MemoryBroker {
+    shards: [Mutex<HashMap<ChannelName, Slot>>; SHARDS],
+    names: EpochNames,
+    /// Publishes and clears that needed a new epoch: no two get the same.
+    renewals: AtomicU64,
+    channels: std::sync::atomic::AtomicUsize,
+    channels_max: usize,
+    key_age: Millis,
+    keys_max: usize,
+    forget: Millis,
+}
+
+/// What is known of a channel.
+enum Slot {
+    /// It has a log: messages, readers, or both.
+    Live(Arc<Channel>),
+    /// Idle and empty; its position is remembered until `forget` after the time.
+    Remembered {
+        head: Position,
+        ended: bool,
+        since: Millis,
+    },
+}
+
+struct Channel {
+    log: Arc<Log<Message>>,
+    /// Also the order of publishes: a key is looked up and remembered in one step with the append.
+    keys: Mutex<Option<Box<Keys>>>,
+    /// When it was last seen in use.
+    used: AtomicU64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl MemoryBroker {
+    /// An empty broker. `incarnation` must be fresh randomness at each start of the process: epochs
+    /// are derived from it, and two incarnations never share one.
+    pub fn new(incarnation: [u64; 2], limits: &Limits) -> Arc<Self> {
+        Arc::new(Self {
+            shards: Default::default(),
+            names: EpochNames::new(incarnation),
+            renewals: AtomicU64::new(0),
+            channels: Default::default(),
+            channels_max: limits.channels,
+            key_age: limits.key_time.as_millis() as Millis,
+            keys_max: limits.keys_per_channel,
+            forget: limits.forget.as_millis() as Millis,
+        })
+    }
+
+    fn shard(&self, channel: &ChannelName) -> MutexGuard<'_, HashMap<ChannelName, Slot>> {
+        let mut hasher = SipHasher24::new();
+        channel.hash(&mut hasher);
+        lock(&self.shards[hasher.finish() as usize % SHARDS])
+    }
+
+    /// The live channel, brought back or made where there is none.
+    fn channel(
+        &self,
+        name: &ChannelName,
+        rules: &Rules,
+        now: Now,
+    ) -> Result<Arc<Channel>, BrokerError> {
+        let mut shard = self.shard(name);
+        let (head, ended) = match shard.get(name) {
+            Some(Slot::Live(channel)) => return Ok(channel.clone()),
+            Some(Slot::Remembered { head, ended, .. }) => (*head, *ended),
+            None => {
+                if self.channels.load(Ordering::Relaxed) >= self.channels_max {
+                    return Err(BrokerError::TooManyChannels);
+                }
+                self.channels.fetch_add(1, Ordering::Relaxed);
+                let epoch = self.names.unwritten(name);
+                (Position { epoch, offset: 0 }, false)
+            }
+        };
+        let channel = Arc::new(Channel {
+            log: Log::new(head, ended, rules.retention()),
+            keys: Mutex::new(None),
+            used: AtomicU64::new(now.monotonic),
+        });
+        shard.insert(name.clone(), Slot::Live(channel.clone()));
+        Ok(channel)
+    }
+
+    fn publish_now(&self, publication: Publication<'_>, now: Now) -> Result<Receipt, PublishError> {
+        let Publication { mut draft, rules } = publication;
+        let channel = self.channel(&draft.channel, rules, now)?;
+        channel.used.store(now.monotonic, Ordering::Relaxed);
+        let key = draft.key.take().map(|key| scoped_key(&key, &draft));
+        let mut keys = lock(&channel.keys);
+        let Some(key) = key else {
+            // Held all the same: publishes of a channel go in one at a time.
+            return channel.append(draft, rules, now);
+        };
+        let fingerprint = fingerprint(&draft);
+        let keys = keys.get_or_insert_default();
+        keys.sweep(now.monotonic.saturating_sub(self.key_age));
+        match keys.look_up(&key, fingerprint) {
+            Lookup::Reused => Err(PublishError::KeyReused),
+            Lookup::Repeat(receipt) => Ok(Receipt {
+                duplicate: true,
+                subscribers: channel.log.readers(),
+                ..receipt
+            }),
+            Lookup::New => {
+                let receipt = channel.append(draft, rules, now)?;
+                keys.remember(key, fingerprint, receipt, now.monotonic, self.keys_max);
+                Ok(receipt)
+            }
+        }
+    }
+
+    fn clear_now(
+        &self,
+        name: &ChannelName,
+        rules: &Rules,
+        now: Now,
+    ) -> Result<Position, BrokerError> {
+        let channel = self.channel(name, rules, now)?;
+        channel.used.store(now.monotonic, Ordering::Relaxed);
+        let renewal = self.renewals.fetch_add(1, Ordering::Relaxed);
+        let mut keys = lock(&channel.keys);
+        *keys = None;
+        Ok(channel.log.write(now.monotonic, |log| {
+            log.restart(self.names.renewed(name, renewal));
+            log.head()
+        }))
+    }
+
+    /// What becomes of a slot that may be idle.
+    fn settle(&self, name: &ChannelName, slot: &Slot, now: Millis) -> Settled {
+        match slot {
+            Slot::Remembered { since, .. } if since.saturating_add(self.forget) < now => {
+                Settled::Forget
+            }
+            Slot::Remembered { .. } => Settled::Keep,
+            Slot::Live(channel) => {
+                let snapshot = channel.log.sweep(now);
+                if channel.in_use(now, self.key_age) {
+                    channel.used.store(now, Ordering::Relaxed);
+                    return Settled::Keep;
+                }
+                let empty = snapshot.oldest > snapshot.head.offset;
+                let held = Arc::strong_count(channel) > 1 || Arc::strong_count(&channel.log) > 1;
+                if !empty || held {
+                    return Settled::Keep;
+                }
+                let unwritten =
+                    snapshot.head.offset == 0 && snapshot.head.epoch == self.names.unwritten(name);
+                if unwritten {
+                    return Settled::Drop;
+                }
+                Settled::Remember(Slot::Remembered {
+                    head: snapshot.head,
+                    ended: snapshot.ended,
+                    since: channel.used.load(Ordering::Relaxed),
+                })
+            }
+        }
+    }
+
+    fn sweep_shard(&self, shard: &mut HashMap<ChannelName, Slot>, now: Millis) {
+        let before = shard.len();
+        shard.retain(|name, slot| match self.settle(name, slot, now) {
+            Settled::Keep => true,
+            Settled::Remember(remembered) => {
+                *slot = remembered;
+                true
+            }
+            Settled::Forget => {
+                self.names.forget(name);
+                false
+            }
+            Settled::Drop => false,
+        });
+        if shard.len() < before {
+            self.channels
+                .fetch_sub(before - shard.len(), Ordering::Relaxed);
+        }
+        if shard.capacity() > 64 && shard.capacity() > 4 * shard.len() {
+            shard.shrink_to_fit();
+        }
+    }
+}
+
+enum Settled {
+    Keep,
+    Remember(Slot),
+    Forget,
+    /// Never written: nothing to remember.
+    Drop,
+}
+
+impl Channel {
+    fn in_use(&self, now: Millis, key_age: Millis) -> bool {
+        let mut keys = lock(&self.keys);
+        if keys
+            .as_mut()
+            .is_some_and(|keys| keys.sweep(now.saturating_sub(key_age)))
+        {
+            *keys = None;
+        }
+        self.log.readers() > 0 || keys.is_some()
+    }
+
+    fn append(&self, draft: Draft, rules: &Rules, now: Now) -> Result<Receipt, PublishError> {
+        self.log.write(now.monotonic, |log| {
+            log.set_retention(rules.retention());
+            if log.ended() {
+                let only_closes = draft.close && draft.payload.is_none();
+                return if only_closes {
+                    Ok(self.receipt(Some(log.head()), true))
+                } else {
+                    Err(PublishError::Closed(log.head()))
+                };
+            }
+            let close = draft.close.then(|| draft.channel.clone());
+            let mut position = None;
+            if draft.ephemeral {
+                log.whisper(draft.size(), Message::new(draft, None, now.unix));
+            } else if draft.payload.is_some() {
+                let size = draft.size();
+                position = Some(log.append(size, |at| Message::new(draft, Some(at), now.unix)));
+            }
+            if let Some(channel) = &close {
+                position = Some(end(log, channel, now));
+            }
+            Ok(self.receipt(position, close.is_some()))
+        })
+    }
+
+    fn receipt(&self, position: Option<Position>, closed: bool) -> Receipt {
+        Receipt {
+            position,
+            subscribers: self.log.readers(),
+            duplicate: false,
+            closed,
+        }
+    }
+}
+
+fn end(log: &mut Writer<'_, Message>, channel: &ChannelName, now: Now) -> Position {
+    let at = log.append(0, |at| Message::end(channel.clone(), at, now.unix));
+    log.end();
+    at
+}
+
+/// Keys are one publisher's own: two users may use the same one.
+fn scoped_key(key: &str, draft: &Draft) -> Box<str> {
+    // No user name holds a control character, so the two parts cannot run into each other.
+    match &draft.from.user {
+        Some(user) => format!("{user}\n{key}").into(),
+        None => key.into(),
+    }
+}
+
+/// Tells whether a repeat is the same message.
+fn fingerprint(draft: &Draft) -> u64 {
+    let mut hasher = SipHasher24::new();
+    draft.event.as_ref().map(|e| e.as_str()).hash(&mut hasher);
+    draft
+        .payload
+        .as_ref()
+        .map(|p| (p.kind as u8, &p.bytes))
+        .hash(&mut hasher);
+    (draft.ephemeral, draft.close).hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Broker for MemoryBroker {
+    fn open<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        rules: &'a Rules,
+        now: Now,
+    ) -> BoxFuture<'a, Result<Arc<Log<Message>>, BrokerError>> {
+        let opened = self.channel(channel, rules, now).map(|channel| {
+            channel.used.store(now.monotonic, Ordering::Relaxed);
+            channel.log.clone()
+        });
+        Box::pin(std::future::ready(opened))
+    }
+
+    fn publish<'a>(
+        &'a self,
+        publication: Publication<'a>,
+        now: Now,
+    ) -> BoxFuture<'a, Result<Receipt, PublishError>> {
+        Box::pin(std::future::ready(self.publish_now(publication, now)))
+    }
+
+    fn clear<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        rules: &'a Rules,
+        now: Now,
+    ) -> BoxFuture<'a, Result<Position, BrokerError>> {
+        Box::pin(std::future::ready(self.clear_now(channel, rules, now)))
+    }
+
+    fn why_lost(&self, channel: &ChannelName, epoch: Epoch) -> GapReason {
+        if self.names.was_forgotten(channel, epoch) {
+            GapReason::Forgotten
+        } else {
+            GapReason::EpochChanged
+        }
+    }
+
+    fn sweep(&self, now: Now) {
+        for shard in &self.shards {
+            self.sweep_shard(&mut lock(shard), now.monotonic);
+        }
+    }
+
+    fn holdings(&self) -> Holdings {
+        let mut sum = Holdings::default();
+        for shard in &self.shards {
+            for slot in lock(shard).values() {
+                match slot {
+                    Slot::Remembered { .. } => sum.remembered += 1,
+                    Slot::Live(channel) => {
+                        let snapshot = channel.log.snapshot();
+                        sum.channels += 1;
+                        sum.bytes += snapshot.bytes;
+                        sum.messages += (snapshot.head.offset + 1 - snapshot.oldest) as usize;
+                    }
+                }
+            }
+        }
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,295 @@
+//! A session's cursors, read as one: fair between channels, in order within each.
+//!
+//! A feed holds positions, not messages. What a read returns is on its way into a socket; the next
+//! read comes when that is written.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tidings_log::{
+    Budget, Cursor, Epoch, Gap, Item, LagLimit, Millis, Opened, Position, Signal, Status,
+};
+
+use crate::channel::ChannelName;
+use crate::message::{ClientId, Kind, Message};
+
+/// A channel's place in a feed.
+pub type Key = u32;
+
+/// Bytes that one channel gets before the next has its turn.
+const TURN_BYTES: usize = 16 << 10;
+
+/// What a read gives to a session, in order.
+#[derive(Debug)]
+pub enum Delivery {
+    /// A message.
+    Message(Key, Arc<Message>),
+    /// Messages are lost.
+    Gap(Key, Gap),
+    /// Offsets `from..=to` are not for this reader: its own.
+    Skip {
+        /// Whose.
+        key: Key,
+        /// The epoch of both offsets.
+        epoch: Epoch,
+        /// The first.
+        from: u64,
+        /// The last.
+        to: u64,
+    },
+    /// The channel has ended; its reading is over.
+    Closed(Key, Position),
+}
+
+impl Delivery {
+    /// The channel that it belongs to.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Message(key, _)
+            | Self::Gap(key, _)
+            | Self::Closed(key, _)
+            | Self::Skip { key, .. } => *key,
+        }
+    }
+
+    /// The position after it; `None` for an ephemeral message.
+    pub fn position(&self) -> Option<Position> {
+        match self {
+            Self::Message(_, message) => message.position,
+            Self::Gap(_, gap) => Some(Position {
+                epoch: gap.epoch,
+                offset: gap.to,
+            }),
+            Self::Skip { epoch, to, .. } => Some(Position {
+                epoch: *epoch,
+                offset: *to,
+            }),
+            Self::Closed(_, position) => Some(*position),
+        }
+    }
+}
+
+/// Where a read left the feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedStatus {
+    /// There is more to read now.
+    More,
+    /// Nothing until the bell rings.
+    Waiting,
+}
+
+struct Subscription {
+    channel: ChannelName,
+    cursor: Cursor<Message>,
+    opened: Opened,
+    /// In the queue of those with something to read.
+    queued: bool,
+    closed: bool,
+    /// The reader has been told of the end before: it came back with the position past it.
+    end_told: bool,
+}
+
+/// The cursors of one session.
+pub struct Feed {
+    subscriptions: Vec<Option<Subscription>>,
+    signal: Arc<Signal>,
+    ready: VecDeque<Key>,
+    rung: Vec<Key>,
+    /// Whose reader this is: messages that exclude it are skipped.
+    reader: Option<ClientId>,
+    open: usize,
+}
+
+impl Feed {
+    /// A feed without channels.
+    pub fn new(reader: Option<ClientId>) -> Self {
+        Self {
+            subscriptions: Vec::new(),
+            signal: Signal::new(),
+            ready: VecDeque::new(),
+            rung: Vec::new(),
+            reader,
+            open: 0,
+        }
+    }
+
+    /// Adds a channel; its reading begins with the next read. A reader that comes back past the end
+    /// of a channel (`end_told`) is not told of it again.
+    pub fn add(&mut self, channel: ChannelName, cursor: Cursor<Message>, opened: Opened, end_told: bool) -> Key {
+        let subscription = Subscription {
+            channel,
+            cursor,
+            opened,
+            queued: true,
+            closed: false,
+            end_told: end_told && opened.past_end,
+        };
+        let free = self.subscriptions.iter().position(Option::is_none);
+        let index = free.unwrap_or_else(|| {
+            self.subscriptions.push(None);
+            self.subscriptions.len() - 1
+        });
+        self.subscriptions[index] = Some(subscription);
+        self.open += 1;
+        let key = index as Key;
+        self.ready.push_back(key);
+        key
+    }
+
+    /// Ends the reading of a channel and gives the place after what was read.
+    pub fn remove(&mut self, key: Key) -> Option<Position> {
+        let subscription = self.subscriptions.get_mut(key as usize)?.take()?;
+        self.ready.retain(|&ready| ready != key);
+        self.open -= usize::from(!subscription.closed);
+        Some(subscription.cursor.position())
+    }
+
+    /// The key of a channel.
+    pub fn find(&self, channel: &ChannelName) -> Option<Key> {
+        let same = |s: &Option<Subscription>| s.as_ref().is_some_and(|s| s.channel == *channel);
+        Some(self.subscriptions.iter().position(same)? as Key)
+    }
+
+    /// The channel of a key.
+    pub fn channel(&self, key: Key) -> Option<&ChannelName> {
+        Some(&self.subscriptions.get(key as usize)?.as_ref()?.channel)
+    }
+
+    /// How the reading of a channel began.
+    pub fn opened(&self, key: Key) -> Option<&Opened> {
+        Some(&self.subscriptions.get(key as usize)?.as_ref()?.opened)
+    }
+
+    /// All channels, in the order of their keys, with the place after what was read.
+    pub fn positions(&self) -> impl Iterator<Item = (&ChannelName, Position)> {
+        self.subscriptions
+            .iter()
+            .flatten()
+            .map(|s| (&s.channel, s.cursor.position()))
+    }
+
+    /// How many channels it has, ended ones included.
+    pub fn len(&self) -> usize {
+        self.subscriptions.iter().flatten().count()
+    }
+
+    /// Whether it has no channel.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether every channel has ended, and there is one.
+    pub fn all_closed(&self) -> bool {
+        self.open == 0 && !self.is_empty()
+    }
+
+    /// Ready when a read may give something.
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Registered even when there is work: the bell of a channel must not be missed.
+        while self.signal.poll_rung(cx, &mut self.rung).is_ready() {
+            for key in self.rung.drain(..) {
+                let Some(Some(subscription)) = self.subscriptions.get_mut(key as usize) else {
+                    continue;
+                };
+                if !subscription.queued && !subscription.closed {
+                    subscription.queued = true;
+                    self.ready.push_back(key);
+                }
+            }
+        }
+        if self.ready.is_empty() {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    }
+
+    /// Reads what there is, up to `budget`, one turn per channel.
+    pub fn read(
+        &mut self,
+        now: Millis,
+        budget: &mut Budget,
+        lag: LagLimit,
+        out: &mut Vec<Delivery>,
+    ) -> FeedStatus {
+        while let Some(key) = self.ready.pop_front() {
+            let Some(Some(subscription)) = self.subscriptions.get_mut(key as usize) else {
+                continue;
+            };
+            subscription.queued = false;
+            let alone = self.ready.is_empty();
+            let turn = if alone {
+                budget.bytes
+            } else {
+                budget.bytes.min(TURN_BYTES)
+            };
+            let mut share = Budget {
+                count: budget.count,
+                bytes: turn,
+            };
+            let start = out.len();
+            let bell = Some((&self.signal, key));
+            let status = subscription
+                .cursor
+                .read(now, &mut share, lag, bell, |item| match item {
+                    Item::Gap(gap) => out.push(Delivery::Gap(key, gap)),
+                    Item::Ephemeral(message) | Item::Entry(_, message) => {
+                        push_message(out, start, key, message, self.reader);
+                    }
+                });
+            budget.count = share.count;
+            budget.bytes -= turn - share.bytes;
+            match status {
+                Status::Tail => {}
+                Status::End => {
+                    subscription.closed = true;
+                    self.open -= 1;
+                    if !subscription.end_told {
+                        out.push(Delivery::Closed(key, subscription.cursor.position()));
+                    }
+                }
+                Status::More => {
+                    subscription.queued = true;
+                    self.ready.push_back(key);
+                    if budget.count == 0 || budget.bytes == 0 || out.len() == start {
+                        return FeedStatus::More;
+                    }
+                }
+            }
+        }
+        FeedStatus::Waiting
+    }
+}
+
+/// Adds a message, or a skip where it is not for this reader; skips that follow each other are one.
+fn push_message(
+    out: &mut Vec<Delivery>,
+    start: usize,
+    key: Key,
+    message: Arc<Message>,
+    reader: Option<ClientId>,
+) {
+    if message.kind == Kind::End {
+        // Told by `Closed`, which also comes when the entry itself is gone.
+        return;
+    }
+    if message.exclude.is_none() || message.exclude != reader {
+        return out.push(Delivery::Message(key, message));
+    }
+    let Some(position) = message.position else {
+        return;
+    };
+    if out.len() > start {
+        if let Some(Delivery::Skip { to, .. }) = out.last_mut() {
+            *to = position.offset;
+            return;
+        }
+    }
+    out.push(Delivery::Skip {
+        key,
+        epoch: position.epoch,
+        from: position.offset,
+        to: position.offset,
+    });
+}

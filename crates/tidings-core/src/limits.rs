@@ -1,0 +1,113 @@
+//! Every number that bounds something, in one place.
+
+use std::time::Duration;
+
+/// All limits of the server, with their units. A limit that is reached is answered as the wire
+/// contract says, and counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections. One more is answered 503 and closed.
+    pub connections: usize,
+    /// Bytes of a request's head. More: 431.
+    pub head_bytes: usize,
+    /// Header fields of a request. More: 431.
+    pub head_fields: usize,
+    /// Time for a request's head, and between requests on a kept connection. Then: closed.
+    pub head_time: Duration,
+    /// Bytes of a request's body. More: 413.
+    pub body_bytes: usize,
+    /// Time for a request's body. Then: 408.
+    pub body_time: Duration,
+    /// Bytes of one message's payload where its namespace says nothing else. More: 413.
+    pub message_bytes: usize,
+    /// Bytes of one WebSocket message from a client. More: close code 1009.
+    pub command_bytes: usize,
+    /// Bytes of an event's name. More: 400.
+    pub event_bytes: usize,
+    /// Messages in one batch. More: 400.
+    pub batch_messages: usize,
+    /// Channels that one connection reads. More: 400, on a WebSocket an error.
+    pub channels_per_connection: usize,
+    /// Channels that the server holds or remembers. More: 503.
+    pub channels: usize,
+    /// The longest wait of a long poll; a longer one is shortened to it.
+    pub wait: Duration,
+    /// Messages in a poll's answer, and the largest `limit` and `last`; more are cut to it.
+    pub poll_messages: usize,
+    /// Messages in a poll's answer where the request says nothing.
+    pub poll_messages_default: usize,
+    /// Bytes of messages in a poll's answer.
+    pub poll_bytes: usize,
+    /// The pace asked of short polls by `Retry-After`; zero asks for none.
+    pub poll_pace: Duration,
+    /// Silence after which a stream says that it lives; twice this without a sign from a WebSocket
+    /// client ends its connection.
+    pub heartbeat: Duration,
+    /// The mean delay before a client comes back (`retry:`, `after_ms`), spread by half of it either way.
+    pub retry: Duration,
+    /// Bytes taken from the logs for one write.
+    pub flush_bytes: usize,
+    /// Time in which a connection must take some bytes of what is offered. Then: cut.
+    pub write_time: Duration,
+    /// Bytes that a live reader may lag behind. More: a gap of reason `too_slow`.
+    pub lag_bytes: u64,
+    /// Age of the oldest unread message of a live reader. More: a gap of reason `too_slow`.
+    pub lag_time: Duration,
+    /// How long an idempotency key is remembered.
+    pub key_time: Duration,
+    /// Idempotency keys remembered per channel; beyond it the oldest are forgotten sooner.
+    pub keys_per_channel: usize,
+    /// Ephemeral messages of one channel that wait for busy readers.
+    pub ephemeral_messages: usize,
+    /// How long the position of an idle channel is remembered.
+    pub forget: Duration,
+    /// How often idle channels are looked for.
+    pub sweep: Duration,
+    /// How long streams have to end when the server stops. Then: cut.
+    pub drain: Duration,
+}
+
+impl Limits {
+    /// The longest idempotency key in bytes.
+    pub const KEY_BYTES: usize = 64;
+    /// Channels up to which every SSE event carries the whole cursor.
+    pub const EXACT_CURSOR_CHANNELS: usize = 16;
+    /// The longest user name in bytes.
+    pub const USER_BYTES: usize = 255;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 100_000,
+            head_bytes: 16 << 10,
+            head_fields: 100,
+            head_time: Duration::from_secs(10),
+            body_bytes: 1 << 20,
+            body_time: Duration::from_secs(10),
+            message_bytes: 64 << 10,
+            command_bytes: 256 << 10,
+            event_bytes: 128,
+            batch_messages: 1_000,
+            channels_per_connection: 128,
+            channels: 1_000_000,
+            wait: Duration::from_secs(55),
+            poll_messages: 1_000,
+            poll_messages_default: 100,
+            poll_bytes: 1 << 20,
+            poll_pace: Duration::ZERO,
+            heartbeat: Duration::from_secs(25),
+            retry: Duration::from_secs(2),
+            flush_bytes: 64 << 10,
+            write_time: Duration::from_secs(30),
+            lag_bytes: 16 << 20,
+            lag_time: Duration::from_secs(60),
+            key_time: Duration::from_secs(300),
+            keys_per_channel: 10_000,
+            ephemeral_messages: 256,
+            forget: Duration::from_secs(24 * 3600),
+            sweep: Duration::from_secs(5),
+            drain: Duration::from_secs(5),
+        }
+    }
+}
