@@ -32,7 +32,11 @@ fn log(count: usize) -> Arc<Log<u64>> {
 
 /// Reads until the log ends; gives the offsets read, with lost ones as told.
 fn follow(log: &Arc<Log<u64>>) -> Vec<u64> {
-    let (mut cursor, _) = Cursor::open(log, Start::Earliest, GapReason::EpochChanged, 0);
+    let begin = Position {
+        epoch: Epoch::from_number(1),
+        offset: 0,
+    };
+    let (mut cursor, _) = Cursor::open(log, Start::At(begin), GapReason::EpochChanged, 0);
     let signal = Signal::new();
     let mut seen = Vec::new();
     loop {
