@@ -114,9 +114,21 @@ impl Feed {
         }
     }
 
+    /// The bell of all its channels. Rung with a key that is no channel's, it wakes the reader for
+    /// another reason.
+    pub fn signal(&self) -> &Arc<Signal> {
+        &self.signal
+    }
+
     /// Adds a channel; its reading begins with the next read. A reader that comes back past the end
     /// of a channel (`end_told`) is not told of it again.
-    pub fn add(&mut self, channel: ChannelName, cursor: Cursor<Message>, opened: Opened, end_told: bool) -> Key {
+    pub fn add(
+        &mut self,
+        channel: ChannelName,
+        cursor: Cursor<Message>,
+        opened: Opened,
+        end_told: bool,
+    ) -> Key {
         let subscription = Subscription {
             channel,
             cursor,
@@ -182,6 +194,16 @@ impl Feed {
     /// Whether every channel has ended, and there is one.
     pub fn all_closed(&self) -> bool {
         self.open == 0 && !self.is_empty()
+    }
+
+    /// Whether every channel had ended before its reading began, and there is one.
+    pub fn all_past_end(&self) -> bool {
+        !self.is_empty()
+            && self
+                .subscriptions
+                .iter()
+                .flatten()
+                .all(|s| s.opened.past_end)
     }
 
     /// Ready when a read may give something.

@@ -1,1 +1,30 @@
-//! .
+//! Tidings over HTTP: routes, the four transports, what bounds them, and an orderly end.
+//!
+//! A request is judged by [`App::handle`](app::App), which gives an answer or a stream. A stream
+//! leaves the HTTP library after its head and is carried on the socket by one small pump, whatever
+//! its transport. Deliberately absent: configuration files, environment, signals, and everything
+//! about messages and channels that needs no socket.
+//!
+//! Read `app`, `reading` and `transport` first.
+
+mod access;
+mod app;
+mod clock;
+mod connection;
+mod handler;
+mod metrics;
+mod page;
+mod publish;
+mod query;
+mod reading;
+mod reply;
+mod request_body;
+mod serve;
+mod stats;
+mod stats_channel;
+mod transport;
+
+pub use access::AccessRules;
+pub use app::App;
+pub use serve::{Server, bind};
+pub use stats::{ServerStats, Transport};

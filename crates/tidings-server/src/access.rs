@@ -1,0 +1,324 @@
+//! Who may ask at all: `Host` and `Origin`, and the CORS headers for pages of allowed origins.
+//!
+//! An open server on loopback is reached by every page that a browser on this machine shows. Two
+//! checks keep foreign pages out: `Origin` must be the server's own or listed, and `Host` must be a
+//! name of this machine, so that a foreign name which was rebound to 127.0.0.1 does not become
+//! "own" (DNS rebinding).
+
+use std::net::IpAddr;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Uri, Version};
+use tidings_protocol::{Code, Problem};
+
+/// Which names and pages the server answers.
+#[derive(Clone, Debug, Default)]
+pub struct AccessRules {
+    /// Origins besides the server's own, as `scheme://host[:port]`.
+    pub origins: Vec<String>,
+    /// Host names besides those of loopback, without port.
+    pub hosts: Vec<String>,
+    /// Any host name is answered: the server faces more than this machine.
+    pub any_host: bool,
+    /// Pages from loopback origins are allowed.
+    pub loopback_origins: bool,
+}
+
+const ALLOW_HEADERS: &str =
+    "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Tidings-Session";
+const EXPOSE_HEADERS: &str = "ETag, Retry-After";
+
+impl AccessRules {
+    /// Judges the `Host` and the `Origin` of a request.
+    pub fn check(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        let host = host_of(version, uri, headers)?;
+        if let Some(host) = &host {
+            self.check_host(host)?;
+        }
+        match single(headers, &header::ORIGIN)? {
+            None => Ok(()),
+            Some(origin) if self.allows_origin(origin, host.as_deref()) => Ok(()),
+            Some(_) => Err(Problem::new(
+                Code::OriginNotAllowed,
+                "pages of this origin may not use the server; list it in `origins`",
+            )),
+        }
+    }
+
+    fn check_host(&self, host: &str) -> Result<(), Problem> {
+        let name = host_name(host);
+        let listed = |listed: &String| listed.eq_ignore_ascii_case(name);
+        if self.any_host || is_loopback(name) || self.hosts.iter().any(listed) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            Code::HostNotAllowed,
+            "this development server answers to localhost and loopback addresses only; list other names in `hosts`",
+        ))
+    }
+
+    fn allows_origin(&self, origin: &str, host: Option<&str>) -> bool {
+        let Some((scheme, authority)) = origin.split_once("://") else {
+            return false;
+        };
+        if self
+            .origins
+            .iter()
+            .any(|listed| listed.eq_ignore_ascii_case(origin))
+        {
+            return true;
+        }
+        let web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+        let own = host.is_some_and(|host| same_authority(scheme, authority, host));
+        web && (own || (self.loopback_origins && is_loopback(host_name(authority))))
+    }
+
+    /// The headers that let a page of an allowed origin read the answer.
+    pub fn cors(&self, origin: Option<&HeaderValue>, out: &mut HeaderMap) {
+        let Some(origin) = origin else { return };
+        out.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        out.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static(EXPOSE_HEADERS),
+        );
+    }
+
+    /// The further headers of the answer to a preflight.
+    pub fn preflight(&self, out: &mut HeaderMap) {
+        let mut set = |name: HeaderName, value| out.insert(name, HeaderValue::from_static(value));
+        set(
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            "GET, HEAD, POST, DELETE, OPTIONS",
+        );
+        set(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOW_HEADERS);
+        set(header::ACCESS_CONTROL_MAX_AGE, "7200");
+    }
+}
+
+/// The host that the request is for (RFC 9112 section 3.2): of the target if it has one, else the
+/// one `Host` field, which HTTP/1.1 must have.
+fn host_of(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let field = single(headers, &header::HOST)?;
+    if let (Some(field), Some(authority)) = (field, uri.authority()) {
+        if !field.eq_ignore_ascii_case(authority.as_str()) {
+            return Err(bad_host(
+                "the request's target and its Host field name different hosts",
+            ));
+        }
+    }
+    let host = uri
+        .authority()
+        .map(|authority| authority.as_str())
+        .or(field);
+    match host {
+        Some(host) if host.contains('@') || host_name(host).is_empty() => {
+            Err(bad_host("the Host field names no host"))
+        }
+        Some(host) => Ok(Some(host.to_owned())),
+        None if version >= Version::HTTP_11 => Err(bad_host("HTTP/1.1 needs a Host field")),
+        None => Ok(None),
+    }
+}
+
+fn bad_host(detail: &str) -> Problem {
+    Problem::new(Code::BadRequest, detail)
+}
+
+/// The value of a field that may stand once.
+pub fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(Problem::new(
+            Code::BadRequest,
+            format!("the field {name} stands twice"),
+        ));
+    }
+    let text = value.to_str().map_err(|_| {
+        Problem::new(
+            Code::BadRequest,
+            format!("the field {name} is not visible ASCII"),
+        )
+    })?;
+    Ok(Some(text))
+}
+
+/// An authority without its port.
+fn host_name(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => authority,
+    }
+}
+
+fn port_of(authority: &str, scheme: &str) -> u16 {
+    let default = if scheme.eq_ignore_ascii_case("https") {
+        443
+    } else {
+        80
+    };
+    let port = &authority[host_name(authority).len()..];
+    port.strip_prefix(':')
+        .and_then(|p| p.parse().ok())
+        .unwrap_or(default)
+}
+
+fn same_authority(scheme: &str, origin: &str, host: &str) -> bool {
+    host_name(origin).eq_ignore_ascii_case(host_name(host))
+        && port_of(origin, scheme) == port_of(host, scheme)
+}
+
+fn is_loopback(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    if lower == "localhost" || lower.ends_with(".localhost") {
+        return true;
+    }
+    let address = name
+        .strip_prefix('[')
+        .and_then(|n| n.strip_suffix(']'))
+        .unwrap_or(name);
+    address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(rules: &AccessRules, host: &str, origin: Option<&str>) -> Result<(), Code> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+        }
+        let uri = Uri::from_static("/channels/a");
+        rules
+            .check(Version::HTTP_11, &uri, &headers)
+            .map_err(|p| p.code)
+    }
+
+    fn development() -> AccessRules {
+        AccessRules {
+            loopback_origins: true,
+            ..AccessRules::default()
+        }
+    }
+
+    #[test]
+    fn a_development_server_answers_loopback_names_only() {
+        let rules = development();
+        for host in [
+            "localhost",
+            "LOCALHOST:8000",
+            "127.0.0.1:8000",
+            "127.9.9.9",
+            "[::1]:8000",
+            "app.localhost:1",
+        ] {
+            assert_eq!(check(&rules, host, None), Ok(()), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "localhost.evil.example:8000",
+            "127.0.0.1.evil.example",
+            "192.168.0.1",
+            "10.0.0.1:8000",
+        ] {
+            assert_eq!(
+                check(&rules, host, None),
+                Err(Code::HostNotAllowed),
+                "{host}"
+            );
+        }
+        for host in ["", ":8000", "user@localhost"] {
+            assert_eq!(check(&rules, host, None), Err(Code::BadRequest), "{host}");
+        }
+    }
+
+    #[test]
+    fn origins() {
+        let rules = AccessRules {
+            origins: vec!["https://app.example".into()],
+            any_host: true,
+            ..AccessRules::default()
+        };
+        for origin in [
+            "https://app.example",
+            "http://rt.example:8000",
+            "https://rt.example:8000",
+        ] {
+            assert_eq!(
+                check(&rules, "rt.example:8000", Some(origin)),
+                Ok(()),
+                "{origin}"
+            );
+        }
+        assert_eq!(
+            check(&rules, "rt.example", Some("https://rt.example")),
+            Ok(())
+        );
+        assert_eq!(
+            check(&rules, "rt.example:443", Some("https://rt.example")),
+            Ok(())
+        );
+        for origin in [
+            "null",
+            "https://app.example.evil",
+            "http://app.example",
+            "https://app.example:444",
+            "http://rt.example",
+            "http://rt.example:8001",
+            "file://rt.example:8000",
+            "http://localhost",
+            "",
+        ] {
+            assert_eq!(
+                check(&rules, "rt.example:8000", Some(origin)),
+                Err(Code::OriginNotAllowed),
+                "{origin}"
+            );
+        }
+        assert_eq!(
+            check(
+                &development(),
+                "localhost:8000",
+                Some("http://127.0.0.1:3000")
+            ),
+            Ok(())
+        );
+        assert_eq!(
+            check(
+                &development(),
+                "localhost:8000",
+                Some("http://evil.example")
+            ),
+            Err(Code::OriginNotAllowed)
+        );
+    }
+
+    #[test]
+    fn hosts_that_contradict_each_other() {
+        let mut headers = HeaderMap::new();
+        let uri: Uri = "http://localhost:8000/".parse().unwrap();
+        let rules = development();
+        let code = |r: Result<(), Problem>| r.map_err(|p| p.code);
+        headers.insert(header::HOST, HeaderValue::from_static("evil.example"));
+        assert_eq!(
+            code(rules.check(Version::HTTP_11, &uri, &headers)),
+            Err(Code::BadRequest)
+        );
+        headers.append(header::HOST, HeaderValue::from_static("localhost:8000"));
+        assert_eq!(
+            code(rules.check(Version::HTTP_11, &uri, &headers)),
+            Err(Code::BadRequest)
+        );
+        headers.clear();
+        let uri = Uri::from_static("/");
+        assert_eq!(
+            code(rules.check(Version::HTTP_11, &uri, &headers)),
+            Err(Code::BadRequest)
+        );
+        assert_eq!(code(rules.check(Version::HTTP_10, &uri, &headers)), Ok(()));
+    }
+}

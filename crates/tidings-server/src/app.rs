@@ -1,0 +1,100 @@
+//! What all connections share.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tidings_core::{ClientId, Hub, Limits, Now, Signal};
+
+use crate::access::AccessRules;
+use crate::clock::Clock;
+use crate::stats::ServerStats;
+
+/// A hub and the rules of its door.
+pub struct App {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) access: AccessRules,
+    pub(crate) stats: ServerStats,
+    pub(crate) clock: Clock,
+    streams: Mutex<HashMap<u64, Arc<Signal>>>,
+    next_stream: AtomicU64,
+    stopping: AtomicBool,
+}
+
+/// The key by which a stream is woken for another reason than a message.
+const NO_CHANNEL: u32 = u32::MAX;
+
+impl App {
+    /// An app over `hub`.
+    pub fn new(hub: Arc<Hub>, access: AccessRules) -> Arc<Self> {
+        Arc::new(Self {
+            hub,
+            access,
+            stats: ServerStats::default(),
+            clock: Clock::new(),
+            streams: Mutex::default(),
+            next_stream: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// Its counters.
+    pub fn stats(&self) -> &ServerStats {
+        &self.stats
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        self.hub.limits()
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    pub(crate) fn new_client(&self) -> ClientId {
+        ClientId(fastrand::u64(..))
+    }
+
+    /// Whether the server goes away: streams end, and new ones are sent elsewhere.
+    pub(crate) fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Tells every stream that the server goes away.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        for signal in self.lock_streams().values() {
+            signal.ring(NO_CHANNEL);
+        }
+    }
+
+    /// Makes a stream known, so that it can be told; it is known until the guard goes.
+    pub(crate) fn register(self: &Arc<Self>, signal: Arc<Signal>) -> Registered {
+        let id = self.next_stream.fetch_add(1, Ordering::Relaxed);
+        // Rung at once if the server began to stop before the stream was known.
+        self.lock_streams().insert(id, signal.clone());
+        if self.stopping() {
+            signal.ring(NO_CHANNEL);
+        }
+        Registered {
+            app: self.clone(),
+            id,
+        }
+    }
+
+    fn lock_streams(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Signal>>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A stream that the app knows.
+pub(crate) struct Registered {
+    app: Arc<App>,
+    id: u64,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.app.lock_streams().remove(&self.id);
+    }
+}

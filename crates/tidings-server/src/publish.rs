@@ -1,0 +1,227 @@
+//! Publishing over HTTP: one message, a batch, and the end or emptying of a channel.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{self, HeaderName};
+use tidings_core::{ChannelName, ClientId, Draft, EventName, Limits, Payload, PayloadKind, Sender};
+use tidings_protocol::command::{Batch, Outgoing, parse_body};
+use tidings_protocol::{Code, Problem, envelope, payload};
+
+use crate::access::single;
+use crate::app::App;
+use crate::query::{Query, invalid};
+use crate::reply::{Answer, json};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// `POST /channels/NAME`: the body is the message.
+pub async fn one(
+    app: &App,
+    channel: ChannelName,
+    query: &Query,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Answer, Problem> {
+    query.only(&["event", "ephemeral", "close", "key", "user"])?;
+    app.hub.may_publish(&channel)?;
+    let close = query.flag("close")?.unwrap_or(false);
+    let key = single(headers, &IDEMPOTENCY_KEY)?.map(str::to_owned);
+    let key = key.or(query.one("key")?.map(str::to_owned));
+    let content_type = single(headers, &header::CONTENT_TYPE)?;
+    let nothing = close && body.is_empty();
+    let draft = Draft {
+        event: event_name(app, query.one("event")?)?,
+        payload: match nothing {
+            true => None,
+            false => Some(payload::from_body(content_type, compact(body))?),
+        },
+        ephemeral: query.flag("ephemeral")?.unwrap_or(false),
+        close,
+        key: key.as_deref().map(check_key).transpose()?,
+        from: Sender {
+            client: None,
+            user: query.user()?.map(Into::into),
+        },
+        ..empty_draft(channel)
+    };
+    if draft.ephemeral && draft.close {
+        return Err(invalid(
+            "a channel's last message is not ephemeral: leave out `ephemeral` or `close`".into(),
+        ));
+    }
+    check_size(app, &draft)?;
+    publish(app, draft).await.map(json)
+}
+
+/// `POST /publish`: many messages, all checked before the first is published.
+pub async fn batch(app: &App, query: &Query, body: &[u8]) -> Result<Answer, Problem> {
+    query.only(&["user"])?;
+    let from = Sender {
+        client: None,
+        user: query.user()?.map(Into::into),
+    };
+    let batch: Batch<'_> = parse_body(body, "{\"messages\":[{\"channel\":…,\"data\":…}]}")?;
+    let max = app.limits().batch_messages;
+    if batch.messages.is_empty() || batch.messages.len() > max {
+        let detail = format!(
+            "a batch holds 1 to {max} messages; this one {}",
+            batch.messages.len()
+        );
+        return Err(Problem::new(Code::BatchTooLarge, detail));
+    }
+    let mut drafts = Vec::with_capacity(batch.messages.len());
+    for (index, message) in batch.messages.iter().enumerate() {
+        let draft = draft(app, message, &from, None).map_err(|problem| {
+            Problem::new(
+                problem.code,
+                format!("messages[{index}]: {}", problem.detail),
+            )
+        })?;
+        drafts.push(draft);
+    }
+    let mut results = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        // One that fails now (its channel has ended) does not undo the others; its result says so.
+        results.push(match publish(app, draft).await {
+            Ok(receipt) => receipt,
+            Err(problem) => {
+                app.stats.refused(&problem);
+                String::from_utf8_lossy(&problem.to_json()).into_owned()
+            }
+        });
+    }
+    Ok(json(format!("{{\"results\":[{}]}}", results.join(","))))
+}
+
+/// `DELETE /channels/NAME`.
+pub async fn clear(app: &App, channel: ChannelName, query: &Query) -> Result<Answer, Problem> {
+    query.only(&["user"])?;
+    app.hub.may_publish(&channel)?;
+    let position = app.hub.clear(&channel, app.now()).await?;
+    let name = serde_json::to_string(channel.as_str()).expect("a string serialises");
+    Ok(json(format!(
+        "{{\"channel\":{name},\"epoch\":\"{}\",\"offset\":{}}}",
+        position.epoch, position.offset
+    )))
+}
+
+/// Checks a message of a command or batch: name, right, event, key, payload and size.
+pub fn draft(
+    app: &App,
+    message: &Outgoing<'_>,
+    from: &Sender,
+    me: Option<ClientId>,
+) -> Result<Draft, Problem> {
+    let channel = ChannelName::parse(&message.channel)?;
+    app.hub.may_publish(&channel)?;
+    let exclude = match message.echo {
+        Some(false) if me.is_none() => {
+            return Err(invalid(
+                "`echo` works on a WebSocket, where the server knows who you are".into(),
+            ));
+        }
+        Some(false) => me,
+        _ => None,
+    };
+    let draft = Draft {
+        event: event_name(app, message.event.as_deref())?,
+        payload: Some(payload::from_data(
+            message.data,
+            message.encoding.as_deref(),
+        )?),
+        ephemeral: message.ephemeral,
+        key: message.key.as_deref().map(check_key).transpose()?,
+        from: from.clone(),
+        exclude,
+        ..empty_draft(channel)
+    };
+    check_size(app, &draft)?;
+    Ok(draft)
+}
+
+/// Refuses a payload over the limit of its channel.
+pub fn check_size(app: &App, draft: &Draft) -> Result<(), Problem> {
+    let max = app.hub.rules(&draft.channel).message_bytes;
+    let bytes = draft
+        .payload
+        .as_ref()
+        .map_or(0, |payload| payload.bytes.len());
+    if bytes <= max {
+        return Ok(());
+    }
+    let detail = format!(
+        "a message in `{}` has at most {max} bytes; this one has {bytes}",
+        draft.channel
+    );
+    Err(Problem::new(Code::MessageTooLarge, detail))
+}
+
+/// Publishes what was checked; gives the answer as JSON.
+async fn publish(app: &App, draft: Draft) -> Result<String, Problem> {
+    let channel = draft.channel.clone();
+    let receipt = app.hub.publish(draft, app.now()).await?;
+    let receipt = envelope::Receipt {
+        channel: &channel,
+        receipt,
+    };
+    Ok(receipt.to_json())
+}
+
+fn event_name(app: &App, name: Option<&str>) -> Result<Option<EventName>, Problem> {
+    let parse = |name| EventName::parse(name, app.limits().event_bytes);
+    Ok(name.map(parse).transpose()?)
+}
+
+fn check_key(key: &str) -> Result<Box<str>, Problem> {
+    if key.is_empty() || key.len() > Limits::KEY_BYTES || !key.bytes().all(|b| b.is_ascii_graphic())
+    {
+        return Err(Problem::new(
+            Code::InvalidKey,
+            format!(
+                "an idempotency key has 1 to {} visible ASCII characters, such as a UUID",
+                Limits::KEY_BYTES
+            ),
+        ));
+    }
+    Ok(key.into())
+}
+
+fn empty_draft(channel: ChannelName) -> Draft {
+    Draft::new(
+        channel,
+        Payload {
+            kind: PayloadKind::Text,
+            bytes: Bytes::new(),
+        },
+    )
+}
+
+/// A copy of its own: a small body is often a slice of a large read buffer, which a retained
+/// message must not keep alive.
+fn compact(body: Bytes) -> Bytes {
+    Bytes::copy_from_slice(&body)
+}
+
+/// A draft without more than channel, payload and sender: what a raw WebSocket publishes.
+pub fn raw_draft(
+    channel: ChannelName,
+    payload: Payload,
+    from: Sender,
+    exclude: Option<ClientId>,
+) -> Draft {
+    Draft {
+        from,
+        exclude,
+        ..Draft::new(channel, payload)
+    }
+}
+
+/// Who publishes on a WebSocket.
+pub fn sender(client: ClientId, user: Option<&Arc<str>>) -> Sender {
+    Sender {
+        client: Some(client),
+        user: user.cloned(),
+    }
+}

@@ -1,0 +1,390 @@
+//! What a request wants to read: the same for all transports, from a URL or from the body of
+//! `POST /read`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{self, HeaderMap, HeaderName};
+use tidings_core::{BrokerError, ChannelName, ClientId, Feed, Start};
+use tidings_protocol::command::Read;
+use tidings_protocol::cursor::Cursor;
+use tidings_protocol::start::{After, StartRule};
+use tidings_protocol::{Code, Problem};
+
+use crate::access::single;
+use crate::app::App;
+use crate::query::{Query, check_seconds, invalid};
+use crate::stats::Transport;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The query parameters of a reading.
+const PARAMETERS: &[&str] = &[
+    "name",
+    "after",
+    "last",
+    "wait",
+    "limit",
+    "transport",
+    "format",
+    "echo",
+    "user",
+];
+
+/// A reading, understood and allowed.
+pub struct Reading {
+    pub transport: Transport,
+    pub channels: Vec<Wanted>,
+    rule: StartRule,
+    /// How long a poll waits.
+    pub wait: Duration,
+    /// Messages of a poll at most.
+    pub limit: usize,
+    /// The payload alone.
+    pub raw: bool,
+    /// Raw WebSocket: what the client sends comes back to it.
+    pub echo: bool,
+    pub user: Option<Arc<str>>,
+}
+
+/// A channel that is wanted, and where it starts.
+pub struct Wanted {
+    pub name: ChannelName,
+    after: Option<After>,
+    last: Option<usize>,
+}
+
+/// What the head of a request says about the transport.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wishes {
+    pub upgrade: bool,
+    pub accepts_events: bool,
+}
+
+impl Reading {
+    /// Reads it from a URL: `path` is the channel of the path, if there is one.
+    pub fn from_url(
+        app: &App,
+        path: Option<ChannelName>,
+        query: &Query,
+        headers: &HeaderMap,
+        wishes: Wishes,
+    ) -> Result<Self, Problem> {
+        query.only(PARAMETERS)?;
+        if path.is_some() && query.all("name").next().is_some() {
+            return Err(invalid(
+                "the channel stands in the path; `name` belongs to /channels".into(),
+            ));
+        }
+        let in_path = path.is_some();
+        let mut names: Vec<ChannelName> = path.into_iter().collect();
+        for name in query.all("name") {
+            names.push(ChannelName::parse(name)?);
+        }
+        let wait = query.seconds("wait")?;
+        let transport = transport(query.one("transport")?, wishes, wait)?;
+        if names.is_empty() && !(transport == Transport::WebSocket && !in_path) {
+            return Err(invalid(
+                "which channel? GET /channels/NAME, or /channels?name=NAME&name=…".into(),
+            ));
+        }
+        let mut reading = Self {
+            transport,
+            channels: Vec::with_capacity(names.len()),
+            rule: StartRule {
+                last_event_id: last_event_id(headers)?,
+                after: None,
+                last: query.number("last")?,
+            },
+            wait: wait.map_or(Duration::ZERO, Duration::from_secs_f64),
+            limit: query
+                .number("limit")?
+                .unwrap_or(app.limits().poll_messages_default),
+            raw: raw(query.one("format")?)?,
+            echo: query.flag("echo")?.unwrap_or(true),
+            user: query.user()?.map(Into::into),
+        };
+        let afters: Vec<After> = query.all("after").map(After::parse).collect();
+        reading.set_channels(names, afters)?;
+        reading.check(app)
+    }
+
+    /// Reads it from the body of `POST /read`.
+    pub fn from_body(
+        app: &App,
+        body: Read,
+        query: &Query,
+        headers: &HeaderMap,
+        wishes: Wishes,
+    ) -> Result<Self, Problem> {
+        query.only(&["user"])?;
+        let wait = body
+            .wait
+            .map(|wait| check_seconds("wait", wait))
+            .transpose()?;
+        let transport = transport(body.transport.as_deref(), wishes, wait)?;
+        if transport == Transport::WebSocket {
+            return Err(invalid(
+                "a WebSocket is opened by GET /channels, not by POST /read".into(),
+            ));
+        }
+        let mut channels = Vec::with_capacity(body.channels.len());
+        for channel in body.channels {
+            channels.push(Wanted {
+                name: ChannelName::parse(&channel.name)?,
+                after: channel.after.as_deref().map(After::parse),
+                last: channel.last,
+            });
+        }
+        if channels.is_empty() {
+            return Err(invalid("`channels` names at least one channel".into()));
+        }
+        Self {
+            transport,
+            channels,
+            rule: StartRule {
+                last_event_id: last_event_id(headers)?,
+                after: body.after.as_deref().map(After::parse),
+                last: body.last,
+            },
+            wait: wait.map_or(Duration::ZERO, Duration::from_secs_f64),
+            limit: body.limit.unwrap_or(app.limits().poll_messages_default),
+            raw: raw(body.format.as_deref())?,
+            echo: true,
+            user: query.user()?.map(Into::into),
+        }
+        .check(app)
+    }
+
+    fn set_channels(
+        &mut self,
+        names: Vec<ChannelName>,
+        mut afters: Vec<After>,
+    ) -> Result<(), Problem> {
+        let per_name = afters.len() > 1;
+        if per_name && afters.len() != names.len() {
+            return Err(invalid(format!(
+                "`after` stands once for all, or once per `name` in the same order; here are {} for {} channels",
+                afters.len(),
+                names.len()
+            )));
+        }
+        if !per_name {
+            self.rule.after = afters.pop();
+        }
+        let mut afters = afters.into_iter();
+        let wanted = |name| Wanted {
+            name,
+            after: afters.next(),
+            last: None,
+        };
+        self.channels = names.into_iter().map(wanted).collect();
+        Ok(())
+    }
+
+    fn check(mut self, app: &App) -> Result<Self, Problem> {
+        let limits = app.limits();
+        if self.channels.len() > limits.channels_per_connection {
+            return Err(Problem::new(
+                Code::TooManyChannels,
+                format!(
+                    "one connection reads at most {} channels",
+                    limits.channels_per_connection
+                ),
+            ));
+        }
+        self.check_names(app)?;
+        if self.limit == 0 {
+            return Err(invalid("`limit` is at least 1".into()));
+        }
+        self.check_raw()?;
+        self.limit = self.limit.min(limits.poll_messages);
+        self.wait = self.wait.min(limits.wait);
+        self.rule.last = self.rule.last.map(|last| last.min(limits.poll_messages));
+        for channel in &mut self.channels {
+            channel.last = channel.last.map(|last| last.min(limits.poll_messages));
+        }
+        Ok(self)
+    }
+
+    /// All or nothing: one channel that may not be read refuses the reading.
+    fn check_names(&self, app: &App) -> Result<(), Problem> {
+        let mut sorted: Vec<&ChannelName> =
+            self.channels.iter().map(|wanted| &wanted.name).collect();
+        sorted.sort_unstable();
+        if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(invalid(format!("the channel `{}` stands twice", pair[0])));
+        }
+        for wanted in &self.channels {
+            app.hub.may_read(&wanted.name).map_err(|denied| {
+                Problem::new(Code::Forbidden, format!("`{}`: {denied}", wanted.name))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_raw(&self) -> Result<(), Problem> {
+        if !self.raw {
+            return match self.echo {
+                true => Ok(()),
+                false => Err(invalid("`echo` in the URL belongs to a raw WebSocket; elsewhere say it with each message".into())),
+            };
+        }
+        if matches!(self.transport, Transport::Poll | Transport::LongPoll) {
+            return Err(invalid(
+                "format=raw is for streams: SSE and WebSocket".into(),
+            ));
+        }
+        if self.channels.len() != 1 {
+            return Err(invalid("format=raw is for one channel".into()));
+        }
+        Ok(())
+    }
+
+    /// Opens a cursor on each channel.
+    pub async fn open(&self, app: &App, reader: Option<ClientId>) -> Result<Feed, BrokerError> {
+        let otherwise = match self.transport {
+            Transport::Poll => Start::Last(self.limit),
+            _ => Start::Now,
+        };
+        let now = app.now();
+        let mut feed = Feed::new(reader);
+        for wanted in &self.channels {
+            let start =
+                self.rule
+                    .resolve(&wanted.name, wanted.after.as_ref(), wanted.last, otherwise);
+            let (cursor, opened) = app.hub.open(&wanted.name, start, now).await?;
+            let end_told = matches!(start, Start::At(_)) && self.transport != Transport::WebSocket;
+            feed.add(wanted.name.clone(), cursor, opened, end_told);
+        }
+        Ok(feed)
+    }
+}
+
+/// The transport of a reading: an upgrade wins, then what was asked for, then `Accept`.
+pub fn transport(
+    asked: Option<&str>,
+    wishes: Wishes,
+    wait: Option<f64>,
+) -> Result<Transport, Problem> {
+    let poll = match wait {
+        Some(seconds) if seconds > 0.0 => Transport::LongPoll,
+        _ => Transport::Poll,
+    };
+    match asked {
+        Some("websocket") if !wishes.upgrade => Err(Problem::new(
+            Code::UpgradeRequired,
+            "transport=websocket needs a WebSocket handshake: Upgrade: websocket",
+        )),
+        _ if wishes.upgrade => Ok(Transport::WebSocket),
+        Some("sse") => Ok(Transport::Sse),
+        Some("poll") => Ok(poll),
+        None if wishes.accepts_events => Ok(Transport::Sse),
+        None => Ok(poll),
+        Some(_) => Err(invalid("`transport` is poll, sse or websocket".into())),
+    }
+}
+
+fn raw(format: Option<&str>) -> Result<bool, Problem> {
+    match format {
+        None => Ok(false),
+        Some("raw") => Ok(true),
+        Some(_) => Err(invalid(
+            "`format` is raw, or absent for the envelope".into(),
+        )),
+    }
+}
+
+/// An empty header is what a client sends that has no id yet.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<Cursor>, Problem> {
+    if !headers.contains_key(&LAST_EVENT_ID) {
+        return Ok(None);
+    }
+    // Bytes that no server gave: a position that cannot be honoured, not a broken request.
+    match single(headers, &LAST_EVENT_ID) {
+        Ok(text) => Ok(text.filter(|text| !text.is_empty()).map(Cursor::parse)),
+        Err(_) => Ok(Some(Cursor::Garbage)),
+    }
+}
+
+/// Whether `Accept` names SSE with no lower quality than JSON (RFC 9110 section 12.5.1).
+pub fn accepts_events(headers: &HeaderMap) -> bool {
+    let (mut events, mut json, mut any_application, mut any) = (None, None, None, None);
+    let lines = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|line| line.to_str().ok());
+    for range in lines.flat_map(|line| line.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or("").to_ascii_lowercase();
+        let quality = parts
+            .filter_map(|part| part.split_once('='))
+            .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
+            .and_then(|(_, value)| value.trim().parse::<f32>().ok())
+            .unwrap_or(1.0);
+        match kind.as_str() {
+            "text/event-stream" => events = Some(quality),
+            "application/json" => json = Some(quality),
+            "application/*" => any_application = Some(quality),
+            "*/*" => any = Some(quality),
+            _ => {}
+        }
+    }
+    let json = json.or(any_application).or(any).unwrap_or(0.0);
+    events.is_some_and(|events| events > 0.0 && events >= json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(accept: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, accept.parse().unwrap());
+        accepts_events(&headers)
+    }
+
+    #[test]
+    fn events_are_sent_to_who_names_them() {
+        assert!(accepts("text/event-stream"));
+        assert!(accepts("text/event-stream, */*"));
+        assert!(accepts("application/json;q=0.5, Text/Event-Stream;q=0.5"));
+        assert!(!accepts("*/*"));
+        assert!(!accepts("text/*"));
+        assert!(!accepts("application/json, text/event-stream;q=0.9"));
+        assert!(!accepts("*/*, text/event-stream;q=0.1"));
+        assert!(!accepts("text/event-stream;q=0"));
+        assert!(!accepts(""));
+    }
+
+    #[test]
+    fn an_upgrade_wins() {
+        let t = |asked, upgrade, accepts_events, wait| {
+            transport(
+                asked,
+                Wishes {
+                    upgrade,
+                    accepts_events,
+                },
+                wait,
+            )
+            .map_err(|p| p.code)
+        };
+        assert_eq!(t(Some("poll"), true, true, None), Ok(Transport::WebSocket));
+        assert_eq!(t(None, false, true, Some(9.0)), Ok(Transport::Sse));
+        assert_eq!(
+            t(Some("poll"), false, true, Some(9.0)),
+            Ok(Transport::LongPoll)
+        );
+        assert_eq!(t(None, false, false, Some(0.0)), Ok(Transport::Poll));
+        assert_eq!(t(Some("sse"), false, false, None), Ok(Transport::Sse));
+        assert_eq!(
+            t(Some("websocket"), false, true, None),
+            Err(Code::UpgradeRequired)
+        );
+        assert_eq!(
+            t(Some("carrier-pigeon"), false, true, None),
+            Err(Code::InvalidParameter)
+        );
+    }
+}

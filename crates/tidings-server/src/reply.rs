@@ -1,0 +1,100 @@
+//! Answers: their headers, and refusals in the form that the request understands.
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use tidings_protocol::{Code, Problem};
+
+use crate::transport::Stream;
+
+/// What becomes of a request.
+pub enum Reply {
+    /// An answer, whole.
+    Answer(Answer),
+    /// A stream that takes the connection over.
+    Takeover(Box<Takeover>),
+}
+
+/// A stream with the head that goes before it.
+pub struct Takeover {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub stream: Stream,
+}
+
+impl Reply {
+    /// The headers of either.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        match self {
+            Self::Answer(answer) => answer.headers_mut(),
+            Self::Takeover(takeover) => &mut takeover.headers,
+        }
+    }
+}
+
+/// An answer with its whole body.
+pub type Answer = Response<Full<Bytes>>;
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(answer)
+    }
+}
+
+/// An answer of this type.
+pub fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    guard(headers);
+    answer
+}
+
+/// 200 with JSON.
+pub fn json(body: impl Into<Bytes>) -> Answer {
+    answer(StatusCode::OK, "application/json", body)
+}
+
+/// An answer without a body.
+pub fn empty(status: StatusCode) -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = status;
+    guard(answer.headers_mut());
+    answer
+}
+
+/// A refusal as RFC 9457 has it.
+pub fn refusal(problem: &Problem) -> Answer {
+    let status =
+        StatusCode::from_u16(problem.code.status()).expect("the table holds valid statuses");
+    let mut answer = answer(status, "application/problem+json", problem.to_json());
+    if problem.code.temporary() && status.is_server_error() {
+        let seconds = HeaderValue::from(1 + fastrand::u64(..3));
+        answer.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    if problem.code == Code::UpgradeRequired {
+        let headers = answer.headers_mut();
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    answer
+}
+
+/// The headers that every answer has: nothing in between keeps it, and no browser takes it for a
+/// page.
+pub fn guard(headers: &mut HeaderMap) {
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-store, no-transform"),
+    );
+    headers.insert(
+        header::VARY,
+        HeaderValue::from_static("Accept, Origin, Authorization, Cookie"),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+}

@@ -1,0 +1,40 @@
+//! A request's body, whole, within its limits.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body;
+use tidings_core::Limits;
+use tidings_protocol::{Code, Problem};
+use tokio::time::timeout;
+
+/// Reads the body, up to `bytes_max` and within the limit of time.
+pub async fn read<B>(body: B, bytes_max: usize, limits: &Limits) -> Result<Bytes, Problem>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let too_large = || {
+        Problem::new(
+            Code::BodyTooLarge,
+            format!("a body here has at most {bytes_max} bytes"),
+        )
+    };
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_large());
+    }
+    match timeout(limits.body_time, Limited::new(body, bytes_max).collect()).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::new(
+            Code::BadRequest,
+            "the body ended before it was whole",
+        )),
+        Err(_) => Err(Problem::new(
+            Code::RequestTimeout,
+            format!(
+                "the body did not arrive within {} s",
+                limits.body_time.as_secs_f64()
+            ),
+        )),
+    }
+}

@@ -1,0 +1,152 @@
+//! The accept loop, the housekeeping beside it, and the orderly end.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::task::TaskTracker;
+
+use crate::app::App;
+use crate::{connection, stats_channel};
+
+/// Connections over the limit that are still told so, instead of being dropped.
+const TOLD_FULL: usize = 64;
+
+/// A server that listens.
+pub struct Server {
+    app: Arc<App>,
+    listener: TcpListener,
+}
+
+/// Listens on `address`.
+pub async fn bind(address: SocketAddr, app: Arc<App>) -> std::io::Result<Server> {
+    Ok(Server {
+        app,
+        listener: TcpListener::bind(address).await?,
+    })
+}
+
+impl Server {
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.listener
+            .local_addr()
+            .expect("a bound listener has an address")
+    }
+
+    /// Serves until `shutdown`, then ends: no new connections, each stream is told to come back,
+    /// and what is not gone after the time to drain is cut.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
+        let (stop, stopped) = watch::channel(false);
+        let connections = TaskTracker::new();
+        let housekeeping = tokio::spawn(housekeep(self.app.clone()));
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                accepted = self.listener.accept() => match accepted {
+                    Ok((socket, _)) => self.admit(socket, &connections, &stopped),
+                    Err(error) => self.rest(&error).await,
+                },
+            }
+        }
+        drop(self.listener);
+        tracing::info!(connections = connections.len(), "stopping");
+        self.app.stop();
+        let _ = stop.send(true);
+        connections.close();
+        if timeout(self.app.limits().drain, connections.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                connections = connections.len(),
+                "connections cut: they did not end in time"
+            );
+        }
+        housekeeping.abort();
+        Ok(())
+    }
+
+    fn admit(&self, socket: TcpStream, connections: &TaskTracker, stop: &watch::Receiver<bool>) {
+        let stats = &self.app.stats;
+        stats.accepted.add(1);
+        let open = connections.len();
+        let full = open >= self.app.limits().connections;
+        if full {
+            stats.turned_away.add(1);
+            if open >= self.app.limits().connections + TOLD_FULL {
+                return;
+            }
+        }
+        if let Err(error) = prepare(&socket, self.app.limits().heartbeat) {
+            tracing::debug!(%error, "a socket would not be prepared");
+            return;
+        }
+        let (app, stop) = (self.app.clone(), stop.clone());
+        connections.spawn(contained(app.clone(), async move {
+            connection::serve(app, socket, full, stop).await;
+        }));
+    }
+
+    /// Accepting failed: mostly for want of file descriptors. Not to spin, it waits a little.
+    async fn rest(&self, error: &std::io::Error) {
+        self.app.stats.accept_errors.add(1);
+        tracing::warn!(%error, "a connection could not be accepted");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Small writes leave at once; a peer that is gone is noticed, on every transport.
+fn prepare(socket: &TcpStream, heartbeat: Duration) -> std::io::Result<()> {
+    socket.set_nodelay(true)?;
+    let socket = SockRef::from(socket);
+    let probe = heartbeat.max(Duration::from_secs(1));
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new()
+            .with_time(probe)
+            .with_interval(probe)
+            .with_retries(1),
+    )?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(2 * probe))?;
+    Ok(())
+}
+
+/// Runs a connection so that its panic ends it and nothing else.
+async fn contained(app: Arc<App>, connection: impl Future<Output = ()>) {
+    app.stats.connections.add(1);
+    let mut connection = Box::pin(connection);
+    std::future::poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| connection.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| {
+            app.stats.panics.add(1);
+            tracing::error!("a connection ended by a panic");
+            Poll::Ready(())
+        })
+    })
+    .await;
+    app.stats.connections.add(-1);
+}
+
+/// Sweeps idle channels, and publishes the server's figures once a second.
+async fn housekeep(app: Arc<App>) {
+    let mut sweep = interval(app.limits().sweep.max(Duration::from_millis(10)));
+    let mut second = interval(Duration::from_secs(1));
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = sweep.tick() => app.hub.sweep(app.now()),
+            _ = second.tick() => stats_channel::publish(&app).await,
+        }
+    }
+}

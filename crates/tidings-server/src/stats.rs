@@ -1,0 +1,106 @@
+//! What the server counts beside the hub.
+
+use tidings_core::{Counter, Gauge};
+use tidings_protocol::{Code, Problem};
+
+/// How a reader reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Answers at once.
+    Poll,
+    /// Answers when there is something.
+    LongPoll,
+    /// Server-Sent Events.
+    Sse,
+    /// WebSocket.
+    WebSocket,
+}
+
+impl Transport {
+    /// All, in the order of their counters.
+    pub const ALL: [Self; 4] = [Self::Poll, Self::LongPoll, Self::Sse, Self::WebSocket];
+
+    /// The name in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Poll => "poll",
+            Self::LongPoll => "long-poll",
+            Self::Sse => "sse",
+            Self::WebSocket => "websocket",
+        }
+    }
+}
+
+/// The counters of one transport.
+#[derive(Debug, Default)]
+pub struct TransportStats {
+    /// Readings begun: requests, or streams.
+    pub opened: Counter,
+    /// Open now.
+    pub open: Gauge,
+    /// Messages handed to sockets.
+    pub delivered: Counter,
+    /// Bytes written, heads included.
+    pub sent_bytes: Counter,
+    /// Bytes read after the head.
+    pub received_bytes: Counter,
+    /// Milliseconds that ended readings had been open, summed.
+    pub open_ms: Counter,
+}
+
+/// The counters of the server.
+#[derive(Debug)]
+pub struct ServerStats {
+    /// By transport.
+    pub transports: [TransportStats; 4],
+    /// Refusals by code.
+    pub refusals: Vec<Counter>,
+    /// Connections accepted.
+    pub accepted: Counter,
+    /// Connections open.
+    pub connections: Gauge,
+    /// Connections turned away because the server was full.
+    pub turned_away: Counter,
+    /// Requests judged.
+    pub requests: Counter,
+    /// Streams cut because nothing could be written in time.
+    pub write_timeouts: Counter,
+    /// WebSockets ended because nothing was heard in time.
+    pub heartbeat_timeouts: Counter,
+    /// WebSockets ended for a broken frame.
+    pub frame_errors: Counter,
+    /// Connections that ended by a panic.
+    pub panics: Counter,
+    /// Failures to accept a connection.
+    pub accept_errors: Counter,
+}
+
+impl Default for ServerStats {
+    fn default() -> Self {
+        Self {
+            transports: Default::default(),
+            refusals: Code::ALL.iter().map(|_| Counter::default()).collect(),
+            accepted: Counter::default(),
+            connections: Gauge::default(),
+            turned_away: Counter::default(),
+            requests: Counter::default(),
+            write_timeouts: Counter::default(),
+            heartbeat_timeouts: Counter::default(),
+            frame_errors: Counter::default(),
+            panics: Counter::default(),
+            accept_errors: Counter::default(),
+        }
+    }
+}
+
+impl ServerStats {
+    /// The counters of a transport.
+    pub fn of(&self, transport: Transport) -> &TransportStats {
+        &self.transports[transport as usize]
+    }
+
+    /// Counts a refusal.
+    pub fn refused(&self, problem: &Problem) {
+        self.refusals[problem.code.index()].add(1);
+    }
+}

@@ -1,0 +1,81 @@
+//! The transports: each a thin reader of the same feed.
+//!
+//! A [`Session`] knows its wire form and nothing of sockets; the [`pump`] knows sockets and nothing
+//! of wire forms. A session is asked for bytes when the socket has taken the last ones, so what a
+//! slow reader has not read stands in the log and nowhere else.
+
+mod long_poll;
+mod outbox;
+pub mod poll;
+pub mod pump;
+mod sse;
+pub mod websocket;
+
+use std::task::Context;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tidings_core::{LagLimit, Limits};
+use tokio::time::Instant;
+
+pub use long_poll::LongPoll;
+pub use outbox::Outbox;
+pub use sse::{Sse, passing_refusal as sse_refusal};
+pub use websocket::WebSocket;
+
+use crate::stats::Transport;
+
+/// A reading that takes its connection over.
+pub enum Stream {
+    LongPoll(LongPoll),
+    Sse(Sse),
+    WebSocket(WebSocket),
+}
+
+/// What a reading does between the socket and its feed.
+pub trait Session {
+    /// Which one it is.
+    const TRANSPORT: Transport;
+
+    /// Puts what is to be said into `out`, which is empty; registers the task where there is
+    /// nothing yet.
+    fn fill(&mut self, cx: &mut Context<'_>, out: &mut Outbox);
+
+    /// Takes bytes from the peer. They are only offered while [`wants_input`](Self::wants_input).
+    fn input(&mut self, bytes: &[u8]);
+
+    /// Whether more bytes may come.
+    fn wants_input(&self) -> bool;
+
+    /// Bytes that were held back have left the socket: the peer reads.
+    fn drained(&mut self) {}
+
+    /// When it wants to be asked again whatever happens.
+    fn deadline(&self) -> Instant;
+
+    /// What becomes of the connection once `out` is written; `None` while it goes on.
+    fn end(&self) -> Option<End>;
+}
+
+/// How a session ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The connection ends; what the peer still says is read and dropped for a moment, so that it
+    /// sees the last bytes instead of a reset.
+    Close,
+    /// The connection ends at once.
+    Cut,
+    /// The connection takes another request, which begins with these bytes.
+    NextRequest(Bytes),
+}
+
+/// The limit of lag as the log wants it.
+pub fn lag_limit(limits: &Limits) -> LagLimit {
+    LagLimit {
+        bytes: limits.lag_bytes,
+        age: limits.lag_time.as_millis() as u64,
+    }
+}
+
+/// How long a closing connection is listened to.
+pub const LINGER: Duration = Duration::from_secs(2);

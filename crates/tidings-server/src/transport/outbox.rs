@@ -1,0 +1,108 @@
+//! Bytes on their way into one socket: shared ones by reference, own ones by value.
+//!
+//! It is filled by one read of the feed and not again before it is empty, so it is bounded by that
+//! read's budget.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Buf, Bytes};
+
+/// As many as one system call takes without the kernel's slow path.
+const SLICES_MAX: usize = 64;
+
+/// What one socket still has to take.
+#[derive(Default)]
+pub struct Outbox {
+    parts: VecDeque<Bytes>,
+    len: usize,
+    /// Messages among the parts, for the counters.
+    messages: u64,
+}
+
+impl Outbox {
+    pub fn push(&mut self, part: impl Into<Bytes>) {
+        let part = part.into();
+        if !part.is_empty() {
+            self.len += part.len();
+            self.parts.push_back(part);
+        }
+    }
+
+    /// Pushes a message's bytes, or the last part of them.
+    pub fn push_message(&mut self, part: Bytes) {
+        self.messages += 1;
+        self.push(part);
+    }
+
+    /// Counts messages that were pushed within other bytes.
+    pub fn count_messages(&mut self, count: u64) {
+        self.messages += count;
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// The messages pushed since the last call.
+    pub fn take_messages(&mut self) -> u64 {
+        std::mem::take(&mut self.messages)
+    }
+
+    /// Makes all parts one chunk (RFC 9112 section 7.1).
+    pub fn wrap_chunk(&mut self) {
+        if self.is_empty() {
+            return;
+        }
+        let head = Bytes::from(format!("{:x}\r\n", self.len));
+        self.len += head.len();
+        self.parts.push_front(head);
+        self.push(Bytes::from_static(b"\r\n"));
+    }
+
+    /// Puts bytes before all parts.
+    pub fn push_front(&mut self, part: Bytes) {
+        self.len += part.len();
+        self.parts.push_front(part);
+    }
+
+    /// The first parts, for a vectored write.
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES_MAX]) -> usize {
+        let mut count = 0;
+        for (slot, part) in slices.iter_mut().zip(&self.parts) {
+            *slot = IoSlice::new(part);
+            count += 1;
+        }
+        count
+    }
+
+    /// A place for [`slices`](Self::slices).
+    pub fn no_slices<'a>() -> [IoSlice<'a>; SLICES_MAX] {
+        [IoSlice::new(&[]); SLICES_MAX]
+    }
+
+    /// Drops `written` bytes from the front.
+    pub fn advance(&mut self, mut written: usize) {
+        self.len -= written;
+        while written > 0 {
+            let Some(part) = self.parts.front_mut() else {
+                return;
+            };
+            if part.len() > written {
+                part.advance(written);
+                return;
+            }
+            written -= part.len();
+            self.parts.pop_front();
+        }
+        if self.parts.is_empty() && self.parts.capacity() > 8 {
+            // A connection that was busy once gives its memory back when it is quiet.
+            self.parts = VecDeque::new();
+        }
+    }
+
+    #[cfg(test)]
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.parts.iter().flat_map(|part| part.to_vec()).collect()
+    }
+}

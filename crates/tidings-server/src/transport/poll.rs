@@ -1,0 +1,160 @@
+//! Short polling: one read of the feed, answered at once. Long polling is the same with a wait.
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, StatusCode};
+use siphasher::sip::SipHasher24;
+use std::hash::Hasher;
+use tidings_core::{Budget, Delivery, Feed, FeedStatus};
+use tidings_protocol::cursor::{self, NameHash};
+use tidings_protocol::envelope::{self, Notice};
+
+use super::lag_limit;
+use crate::app::App;
+use crate::reading::Reading;
+use crate::reply::{Answer, empty, json};
+use crate::stats::Transport;
+
+/// What one read of a poll gave.
+pub struct Page {
+    /// The answer's body.
+    pub body: Vec<u8>,
+    /// Messages in it.
+    pub messages: u64,
+    /// Something to tell: an answer now, and not after a wait.
+    pub news: bool,
+}
+
+/// Answers a short poll.
+pub fn answer(
+    app: &App,
+    reading: &Reading,
+    feed: &mut Feed,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Answer {
+    let page = read(app, feed, reading.limit);
+    let tag = etag(&page.body, reading.user.as_deref());
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|tags| matches(tags, &tag));
+    let stats = app.stats.of(Transport::Poll);
+    stats.opened.add(1);
+    let mut answer = if known {
+        empty(StatusCode::NOT_MODIFIED)
+    } else if method == Method::HEAD {
+        // The length of the body that a GET would have is set by the HTTP library.
+        json(page.body)
+    } else {
+        stats.delivered.add(page.messages);
+        stats.sent_bytes.add(page.body.len() as u64);
+        json(page.body)
+    };
+    let value = HeaderValue::from_str(&tag).expect("a tag is hexadecimal");
+    answer.headers_mut().insert(header::ETAG, value);
+    let pace = app.limits().poll_pace.as_secs_f64().ceil() as u64;
+    if pace > 0 {
+        answer
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(pace));
+    }
+    answer
+}
+
+/// Answers a long poll for which there was something at once.
+pub fn answer_at_once(app: &App, page: Page) -> Answer {
+    let stats = app.stats.of(Transport::LongPoll);
+    stats.opened.add(1);
+    stats.delivered.add(page.messages);
+    stats.sent_bytes.add(page.body.len() as u64);
+    json(page.body)
+}
+
+/// Reads up to `limit` messages and writes the answer's body.
+pub fn read(app: &App, feed: &mut Feed, limit: usize) -> Page {
+    let limits = app.limits();
+    let mut budget = Budget {
+        count: limit,
+        bytes: limits.poll_bytes,
+    };
+    let mut deliveries = Vec::new();
+    let status = feed.read(
+        app.now().monotonic,
+        &mut budget,
+        lag_limit(limits),
+        &mut deliveries,
+    );
+    let mut body = b"{\"messages\":[".to_vec();
+    let mut messages = 0;
+    for delivery in &deliveries {
+        if body.len() > b"{\"messages\":[".len() {
+            body.push(b',');
+        }
+        messages += u64::from(matches!(delivery, Delivery::Message(..)));
+        body.extend_from_slice(&entry(app, feed, delivery));
+    }
+    let more = status == FeedStatus::More;
+    body.extend_from_slice(
+        format!("],\"cursor\":\"{}\",\"more\":{more}", cursor_of(feed)).as_bytes(),
+    );
+    let closed = feed.all_closed() && !more;
+    body.extend_from_slice(if closed { b",\"closed\":true}" } else { b"}" });
+    Page {
+        body,
+        messages,
+        news: !deliveries.is_empty() || closed,
+    }
+}
+
+/// A delivery as an entry of the list.
+fn entry(app: &App, feed: &Feed, delivery: &Delivery) -> Bytes {
+    let channel = feed
+        .channel(delivery.key())
+        .expect("a delivery's channel is in its feed");
+    let notice = match delivery {
+        Delivery::Message(_, message) => return envelope::list_entry(message),
+        Delivery::Gap(_, gap) => {
+            app.hub.stats().gap(gap.reason);
+            Notice::Gap(channel, *gap)
+        }
+        Delivery::Skip {
+            epoch, from, to, ..
+        } => Notice::Skip {
+            channel,
+            epoch: *epoch,
+            from: *from,
+            to: *to,
+        },
+        Delivery::Closed(_, position) => Notice::Closed(channel, *position),
+    };
+    Bytes::from(notice.to_json())
+}
+
+/// The cursor of all channels after what was read.
+fn cursor_of(feed: &Feed) -> String {
+    let positions: Vec<_> = feed
+        .positions()
+        .map(|(name, at)| (NameHash::of(name), at))
+        .collect();
+    let mut text = String::new();
+    cursor::write(&positions, &mut text);
+    text
+}
+
+/// A weak tag of all that the answer says and of who asks. Two answers with one tag are the same.
+fn etag(body: &[u8], user: Option<&str>) -> String {
+    let mut hasher = SipHasher24::new();
+    hasher.write(user.unwrap_or("").as_bytes());
+    hasher.write_u8(0);
+    hasher.write(body);
+    format!("W/\"{:016x}\"", hasher.finish())
+}
+
+/// Weak comparison (RFC 9110 section 8.8.3.2).
+fn matches(tags: &HeaderValue, tag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let Ok(tags) = tags.to_str() else {
+        return false;
+    };
+    tags.trim() == "*" || tags.split(',').any(|given| opaque(given) == opaque(tag))
+}

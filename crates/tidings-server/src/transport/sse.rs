@@ -1,0 +1,223 @@
+//! Server-Sent Events: the feed as a stream of events.
+
+use std::sync::Arc;
+use std::task::Context;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tidings_core::{Budget, ClientId, Delivery, Feed, FeedStatus, Limits, Position};
+use tidings_protocol::cursor::{self, NameHash};
+use tidings_protocol::envelope::{Hello, Notice, Place};
+use tidings_protocol::sse;
+use tokio::time::Instant;
+
+use super::{End, Outbox, Session, lag_limit};
+use crate::app::{App, Registered};
+use crate::clock::spread;
+use crate::stats::Transport;
+
+/// A stream of events.
+pub struct Sse {
+    app: Arc<App>,
+    feed: Feed,
+    client: ClientId,
+    user: Option<Arc<str>>,
+    raw: bool,
+    /// The place after what was written, by key; the feed itself may be ahead.
+    places: Vec<(NameHash, Position)>,
+    stage: Stage,
+    /// When it last said something.
+    spoke: Instant,
+    _registered: Registered,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Begin,
+    Live,
+    Ended,
+}
+
+/// The position of a reader that gave none which can be read: asked for again, it is a gap again.
+const UNKNOWN: &str = "0-0";
+
+impl Sse {
+    /// A stream over `feed`.
+    pub fn new(app: &Arc<App>, feed: Feed, user: Option<Arc<str>>, raw: bool) -> Self {
+        Self {
+            _registered: app.register(feed.signal().clone()),
+            app: app.clone(),
+            feed,
+            client: app.new_client(),
+            user,
+            raw,
+            places: Vec::new(),
+            stage: Stage::Begin,
+            spoke: Instant::now(),
+        }
+    }
+
+    fn begin(&mut self, out: &mut Outbox) {
+        let unknown: Position = UNKNOWN.parse().expect("a position");
+        let mut channels = Vec::new();
+        for key in 0..self.feed.len() as u32 {
+            let name = self.feed.channel(key).expect("keys count from 0");
+            let opened = self.feed.opened(key).expect("keys count from 0");
+            self.places
+                .push((NameHash::of(name), opened.asked.unwrap_or(unknown)));
+            let place = Place {
+                at: opened.at,
+                recovered: opened.recovered,
+            };
+            channels.push((name, place));
+        }
+        let hello = Notice::Hello(Hello {
+            client: self.client,
+            user: self.user.as_deref(),
+            transport: "sse",
+            limits: self.app.limits(),
+            channels,
+        });
+        let retry = spread(self.app.limits().retry);
+        out.push(sse::notice(
+            Some(&self.cursor()),
+            Some(millis(retry)),
+            &hello,
+        ));
+    }
+
+    fn cursor(&self) -> String {
+        let mut text = String::new();
+        cursor::write(&self.places, &mut text);
+        text
+    }
+
+    fn say_goodbye(&mut self, out: &mut Outbox) {
+        let after_ms = millis(spread(self.app.limits().retry));
+        out.push(sse::notice(
+            None,
+            Some(after_ms),
+            &Notice::Reconnect { after_ms },
+        ));
+        self.stage = Stage::Ended;
+    }
+
+    fn read(&mut self, out: &mut Outbox) -> FeedStatus {
+        let limits = self.app.limits();
+        let mut budget = Budget {
+            count: usize::MAX,
+            bytes: limits.flush_bytes,
+        };
+        let mut deliveries = Vec::new();
+        let now = self.app.now().monotonic;
+        let status = self
+            .feed
+            .read(now, &mut budget, lag_limit(limits), &mut deliveries);
+        let exact = self.places.len() <= Limits::EXACT_CURSOR_CHANNELS;
+        let last = deliveries
+            .iter()
+            .rposition(|delivery| delivery.position().is_some());
+        for (index, delivery) in deliveries.iter().enumerate() {
+            let with_id = exact || Some(index) == last;
+            self.push(delivery, with_id, out);
+        }
+        status
+    }
+
+    fn push(&mut self, delivery: &Delivery, with_id: bool, out: &mut Outbox) {
+        let key = delivery.key() as usize;
+        if let Some(position) = delivery.position() {
+            self.places[key].1 = position;
+        }
+        let Delivery::Message(_, message) = delivery else {
+            return out.push(self.notice(delivery));
+        };
+        let event = sse::event(message, self.raw);
+        if self.places.len() == 1 || message.position.is_none() {
+            return out.push_message(event.clone());
+        }
+        if with_id {
+            out.push(sse::id_line(&self.cursor()));
+        }
+        out.push_message(sse::after_id(event));
+    }
+
+    fn notice(&self, delivery: &Delivery) -> String {
+        let channel = self
+            .feed
+            .channel(delivery.key())
+            .expect("a delivery's channel is in its feed");
+        let notice = match delivery {
+            Delivery::Gap(_, gap) => {
+                self.app.hub.stats().gap(gap.reason);
+                Notice::Gap(channel, *gap)
+            }
+            Delivery::Skip {
+                epoch, from, to, ..
+            } => Notice::Skip {
+                channel,
+                epoch: *epoch,
+                from: *from,
+                to: *to,
+            },
+            Delivery::Closed(_, position) if self.raw => {
+                return format!("{}{}", sse::id_line(&position.to_string()), sse::RAW_END);
+            }
+            Delivery::Closed(_, position) => Notice::Closed(channel, *position),
+            Delivery::Message(..) => unreachable!("messages are pushed as they are"),
+        };
+        sse::notice(Some(&self.cursor()), None, &notice)
+    }
+}
+
+impl Session for Sse {
+    const TRANSPORT: Transport = Transport::Sse;
+
+    fn fill(&mut self, cx: &mut Context<'_>, out: &mut Outbox) {
+        if self.stage == Stage::Ended {
+            return;
+        }
+        if self.stage == Stage::Begin {
+            self.begin(out);
+            self.stage = Stage::Live;
+        }
+        let ready = self.feed.poll_ready(cx).is_ready();
+        if ready && self.read(out) == FeedStatus::Waiting && self.feed.all_closed() {
+            self.stage = Stage::Ended;
+        } else if self.app.stopping() {
+            self.say_goodbye(out);
+        }
+        let now = Instant::now();
+        if out.is_empty() && now >= self.deadline() {
+            out.push(sse::notice(None, None, &Notice::Ping));
+        }
+        if !out.is_empty() {
+            self.spoke = now;
+        }
+    }
+
+    /// A reader has nothing to say after its request.
+    fn input(&mut self, _bytes: &[u8]) {}
+
+    fn wants_input(&self) -> bool {
+        true
+    }
+
+    fn deadline(&self) -> Instant {
+        self.spoke + self.app.limits().heartbeat
+    }
+
+    fn end(&self) -> Option<End> {
+        (self.stage == Stage::Ended).then_some(End::Close)
+    }
+}
+
+/// The one block that answers SSE when a refusal will pass: any status but 200 would end an
+/// `EventSource` for good.
+pub fn passing_refusal(id: Option<&str>, retry: Duration, notice: &Notice<'_>) -> Bytes {
+    Bytes::from(sse::notice(id, Some(millis(retry)), notice))
+}
+
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis() as u64
+}

@@ -1,0 +1,412 @@
+//! WebSocket: the feed as frames, and commands the other way.
+
+mod commands;
+mod raw;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use tidings_core::{
+    Budget, ChannelName, ClientId, Cursor, Delivery, Feed, FeedStatus, Message, Opened, PayloadKind,
+};
+use tidings_protocol::envelope::{self, Hello, Notice, Place};
+use tidings_protocol::websocket::{
+    self as ws, CloseCode, ControlPayload, Decoder, Event, MessageKind,
+};
+use tidings_protocol::{Code, Problem};
+use tokio::time::Instant;
+
+use super::{End, Outbox, Session, lag_limit};
+use crate::app::{App, Registered};
+use crate::clock::spread;
+use crate::reading::Reading;
+use crate::stats::Transport;
+
+/// Answers that may wait for the socket. While so many wait, nothing more is read from it.
+const REPLIES_MAX: usize = 64;
+
+/// A WebSocket connection.
+pub struct WebSocket {
+    app: Arc<App>,
+    feed: Feed,
+    client: ClientId,
+    user: Option<Arc<str>>,
+    raw: Option<Raw>,
+    decoder: Decoder,
+    /// Bytes behind a command that is being carried out.
+    unread: Vec<u8>,
+    /// The command that is being carried out. One at a time: their order is the client's.
+    running: Option<Running>,
+    /// What is said before anything of the feed.
+    replies: VecDeque<Bytes>,
+    stage: Stage,
+    /// When something was last said.
+    spoke: Instant,
+    /// When the client last gave a sign of life.
+    heard: Instant,
+    /// When it was last asked for one.
+    asked: Instant,
+    _registered: Registered,
+}
+
+/// A connection that carries payloads alone, of one channel.
+struct Raw {
+    channel: ChannelName,
+    echo: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Begin,
+    Live,
+    /// A close frame was queued at this time; the client's answer is awaited.
+    Closing(Instant),
+    Ended,
+}
+
+type Running = Pin<Box<dyn Future<Output = Done> + Send>>;
+
+/// What a command that had to wait came to.
+enum Done {
+    /// This is said.
+    Reply(String),
+    /// A channel is read from here on, and this is said before its messages.
+    Subscribed {
+        channel: ChannelName,
+        cursor: Box<Cursor<Message>>,
+        opened: Opened,
+        id: Option<Box<RawValue>>,
+    },
+    /// A raw publish succeeded: nothing is said.
+    Silence,
+    /// The connection ends.
+    Failed(Problem),
+}
+
+impl WebSocket {
+    /// A connection that reads `feed`.
+    pub fn new(app: &Arc<App>, feed: Feed, client: ClientId, reading: &Reading) -> Self {
+        let mut socket = Self::bare(app, feed, client);
+        socket.user = reading.user.clone();
+        socket.raw = reading.raw.then(|| Raw {
+            channel: reading.channels[0].name.clone(),
+            echo: reading.echo,
+        });
+        socket
+    }
+
+    /// A connection that is told why it cannot be, and closed.
+    pub fn refused(app: &Arc<App>, problem: &Problem) -> Self {
+        let mut socket = Self::bare(app, Feed::new(None), app.new_client());
+        socket.stage = Stage::Live;
+        socket.fail(problem);
+        socket
+    }
+
+    fn bare(app: &Arc<App>, feed: Feed, client: ClientId) -> Self {
+        let now = Instant::now();
+        Self {
+            _registered: app.register(feed.signal().clone()),
+            app: app.clone(),
+            feed,
+            client,
+            user: None,
+            raw: None,
+            decoder: Decoder::new(app.limits().command_bytes),
+            unread: Vec::new(),
+            running: None,
+            replies: VecDeque::new(),
+            stage: Stage::Begin,
+            spoke: now,
+            heard: now,
+            asked: now,
+        }
+    }
+
+    /// The hello and the place of each channel: the first words.
+    fn begin(&mut self, out: &mut Outbox) {
+        self.stage = Stage::Live;
+        if self.raw.is_some() {
+            return;
+        }
+        let mut channels = Vec::new();
+        for key in 0..self.feed.len() as u32 {
+            let name = self.feed.channel(key).expect("keys count from 0");
+            let opened = self.feed.opened(key).expect("keys count from 0");
+            let place = Place {
+                at: opened.at,
+                recovered: opened.recovered,
+            };
+            channels.push((name, place));
+        }
+        let hello = Notice::Hello(Hello {
+            client: self.client,
+            user: self.user.as_deref(),
+            transport: "websocket",
+            limits: self.app.limits(),
+            channels,
+        });
+        out.push(text(&hello));
+    }
+
+    fn say(&mut self, notice: &Notice<'_>) {
+        self.replies.push_back(text(notice));
+    }
+
+    /// Tells why, and closes.
+    fn fail(&mut self, problem: &Problem) {
+        if self.raw.is_none() {
+            self.say(&Notice::Error {
+                id: None,
+                problem,
+                retry_ms: problem.code.temporary().then(|| self.retry_ms()),
+            });
+        }
+        let code =
+            CloseCode::new(problem.code.close_code()).expect("the table holds valid close codes");
+        self.close(code, &problem.detail);
+    }
+
+    fn close(&mut self, code: CloseCode, reason: &str) {
+        if matches!(self.stage, Stage::Begin | Stage::Live) {
+            self.replies.push_back(ws::close_frame(code, reason));
+            self.stage = Stage::Closing(Instant::now());
+            self.running = None;
+            self.unread = Vec::new();
+        }
+    }
+
+    fn retry_ms(&self) -> u64 {
+        spread(self.app.limits().retry).as_millis() as u64
+    }
+
+    fn say_goodbye(&mut self) {
+        let after_ms = self.retry_ms();
+        if self.raw.is_none() {
+            self.say(&Notice::Reconnect { after_ms });
+        }
+        self.close(CloseCode::GOING_AWAY, "the server goes away; come back");
+    }
+
+    /// Carries out what was read, as far as the one running command lets it.
+    fn advance(&mut self, cx: &mut Context<'_>) {
+        loop {
+            if let Some(running) = &mut self.running {
+                let Poll::Ready(done) = running.as_mut().poll(cx) else {
+                    return;
+                };
+                self.running = None;
+                self.finish(done);
+            }
+            if self.unread.is_empty() || self.replies.len() >= REPLIES_MAX {
+                return;
+            }
+            let unread = std::mem::take(&mut self.unread);
+            self.take(&unread);
+            if self.running.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, mut bytes: &[u8]) {
+        loop {
+            if self.running.is_some() || self.replies.len() >= REPLIES_MAX {
+                self.unread = bytes.to_vec();
+                return;
+            }
+            match self.decoder.decode(&mut bytes) {
+                Ok(Some(event)) => self.event(event),
+                Ok(None) => return,
+                Err(error) => {
+                    self.app.stats.frame_errors.add(1);
+                    self.close(error.close_code(), &error.to_string());
+                    return;
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Close(frame) => self.closed_by_peer(frame.as_ref()),
+            _ if self.stage != Stage::Live && self.stage != Stage::Begin => {}
+            Event::Ping(payload) => self.replies.push_back(ws::pong_frame(&payload)),
+            Event::Pong(_) => {}
+            Event::Message { kind, data } => match (&self.raw, kind) {
+                (Some(_), kind) => self.publish_raw(kind, data),
+                (None, MessageKind::Text) => self.command(&data),
+                (None, MessageKind::Binary) => self.binary_command(&data),
+            },
+        }
+    }
+
+    fn closed_by_peer(&mut self, frame: Option<&ws::CloseFrame>) {
+        if !matches!(self.stage, Stage::Closing(_)) {
+            self.replies.push_back(ws::close_reply(frame));
+        }
+        self.running = None;
+        self.stage = Stage::Ended;
+    }
+
+    fn read_feed(&mut self, cx: &mut Context<'_>, out: &mut Outbox) {
+        if self.feed.poll_ready(cx).is_pending() {
+            return;
+        }
+        let limits = self.app.limits();
+        let mut budget = Budget {
+            count: usize::MAX,
+            bytes: limits.flush_bytes,
+        };
+        let mut deliveries = Vec::new();
+        let now = self.app.now().monotonic;
+        let status = self
+            .feed
+            .read(now, &mut budget, lag_limit(limits), &mut deliveries);
+        for delivery in &deliveries {
+            if matches!(self.stage, Stage::Live) {
+                self.deliver(delivery, out);
+            }
+        }
+        if status == FeedStatus::Waiting && self.feed.all_closed() && self.running.is_none() {
+            self.close(CloseCode::NORMAL, "all channels have ended");
+        }
+    }
+
+    fn deliver(&mut self, delivery: &Delivery, out: &mut Outbox) {
+        if let Delivery::Message(_, message) = delivery {
+            let frame = match (&self.raw, message.payload.kind) {
+                (Some(_), _) => envelope::raw_frame(message),
+                (None, PayloadKind::Binary) => envelope::binary_frame(message),
+                (None, _) => envelope::text_frame(message),
+            };
+            return out.push_message(frame.clone());
+        }
+        if let Delivery::Gap(_, gap) = delivery {
+            self.app.hub.stats().gap(gap.reason);
+        }
+        if self.raw.is_some() {
+            return self.tell_raw(delivery);
+        }
+        let channel = self
+            .feed
+            .channel(delivery.key())
+            .expect("a delivery's channel is in its feed");
+        let notice = match delivery {
+            Delivery::Gap(_, gap) => Notice::Gap(channel, *gap),
+            Delivery::Skip {
+                epoch, from, to, ..
+            } => {
+                self.app.hub.stats().skipped.add(to - from + 1);
+                Notice::Skip {
+                    channel,
+                    epoch: *epoch,
+                    from: *from,
+                    to: *to,
+                }
+            }
+            Delivery::Closed(_, position) => Notice::Closed(channel, *position),
+            Delivery::Message(..) => unreachable!("messages are pushed as they are"),
+        };
+        out.push(text(&notice));
+    }
+
+    /// Asks for a sign of life, or gives up waiting for one.
+    fn keep_alive(&mut self, now: Instant) {
+        let heartbeat = self.app.limits().heartbeat;
+        if now.duration_since(self.heard) >= 2 * heartbeat {
+            self.app.stats.heartbeat_timeouts.add(1);
+            let problem = Problem::new(
+                Code::NoHeartbeat,
+                "nothing was heard of the client for two heartbeats",
+            );
+            self.app.stats.refused(&problem);
+            self.fail(&problem);
+        } else if now >= self.ping_due() {
+            self.asked = now;
+            if self.raw.is_none() {
+                self.say(&Notice::Ping);
+            }
+            self.replies
+                .push_back(ws::ping_frame(&ControlPayload::default()));
+        }
+    }
+
+    /// A ping is due after a heartbeat in which nothing was said, or nothing was heard or asked.
+    fn ping_due(&self) -> Instant {
+        self.spoke.min(self.heard.max(self.asked)) + self.app.limits().heartbeat
+    }
+}
+
+impl Session for WebSocket {
+    const TRANSPORT: Transport = Transport::WebSocket;
+
+    fn fill(&mut self, cx: &mut Context<'_>, out: &mut Outbox) {
+        let now = Instant::now();
+        self.advance(cx);
+        if self.stage == Stage::Begin {
+            self.begin(out);
+        }
+        if self.stage == Stage::Live {
+            self.keep_alive(now);
+        }
+        if self.app.stopping() {
+            self.say_goodbye();
+        }
+        self.replies.drain(..).for_each(|reply| out.push(reply));
+        if self.stage == Stage::Live {
+            self.read_feed(cx, out);
+            // A feed that has just ended closes behind its last message.
+            self.replies.drain(..).for_each(|reply| out.push(reply));
+        }
+        if let Stage::Closing(since) = self.stage {
+            if out.is_empty() && (self.decoder.is_finished() || now >= since + super::LINGER) {
+                self.stage = Stage::Ended;
+            }
+        }
+        if !out.is_empty() {
+            self.spoke = now;
+        } else if !self.unread.is_empty() && self.running.is_none() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    fn input(&mut self, bytes: &[u8]) {
+        self.heard = Instant::now();
+        self.take(bytes);
+    }
+
+    fn wants_input(&self) -> bool {
+        self.unread.is_empty()
+            && self.running.is_none()
+            && self.replies.len() < REPLIES_MAX
+            && self.stage != Stage::Ended
+            && !self.decoder.is_finished()
+    }
+
+    fn drained(&mut self) {
+        self.heard = Instant::now();
+    }
+
+    fn deadline(&self) -> Instant {
+        match self.stage {
+            Stage::Closing(since) => since + super::LINGER,
+            _ => self
+                .ping_due()
+                .min(self.heard + 2 * self.app.limits().heartbeat),
+        }
+    }
+
+    fn end(&self) -> Option<End> {
+        (self.stage == Stage::Ended && self.replies.is_empty()).then_some(End::Close)
+    }
+}
+
+fn text(notice: &Notice<'_>) -> Bytes {
+    ws::text_frame(notice.to_json().as_bytes())
+}

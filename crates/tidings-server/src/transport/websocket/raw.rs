@@ -1,0 +1,58 @@
+//! `format=raw`: payloads alone, both ways. What it cannot say closes the connection.
+
+use bytes::Bytes;
+use tidings_core::{Delivery, Payload, PayloadKind};
+use tidings_protocol::websocket::{CloseCode, MessageKind};
+use tidings_protocol::{Code, Problem, payload};
+
+use super::{Done, WebSocket};
+use crate::publish;
+
+impl WebSocket {
+    /// Publishes what the client sent.
+    pub(super) fn publish_raw(&mut self, kind: MessageKind, data: Bytes) {
+        let Some(raw) = &self.raw else { return };
+        let payload = match kind {
+            MessageKind::Text => payload::guess(data),
+            MessageKind::Binary => Payload {
+                kind: PayloadKind::Binary,
+                bytes: data,
+            },
+        };
+        let from = publish::sender(self.client, self.user.as_ref());
+        let exclude = (!raw.echo).then_some(self.client);
+        let draft = publish::raw_draft(raw.channel.clone(), payload, from, exclude);
+        let allowed = self
+            .app
+            .hub
+            .may_publish(&draft.channel)
+            .map_err(Problem::from);
+        if let Err(problem) = allowed.and_then(|()| publish::check_size(&self.app, &draft)) {
+            self.app.stats.refused(&problem);
+            return self.fail(&problem);
+        }
+        let app = self.app.clone();
+        self.running = Some(Box::pin(async move {
+            match app.hub.publish(draft, app.now()).await {
+                Ok(_) => Done::Silence,
+                Err(error) => {
+                    let problem = error.into();
+                    app.stats.refused(&problem);
+                    Done::Failed(problem)
+                }
+            }
+        }));
+    }
+
+    /// What is no message: a gap ends the connection with the position to come back with; a skip
+    /// is one's own message and needs no word; an end closes like every end.
+    pub(super) fn tell_raw(&mut self, delivery: &Delivery) {
+        if let (Delivery::Gap(..), Some(position)) = (delivery, delivery.position()) {
+            let problem = Problem::new(Code::RawGap, position.to_string());
+            self.app.stats.refused(&problem);
+            let code = CloseCode::new(problem.code.close_code())
+                .expect("the table holds valid close codes");
+            self.close(code, &problem.detail);
+        }
+    }
+}
