@@ -1,1 +1,49 @@
-//! .
+//! A client of Tidings: publish to channels, and follow them over WebSocket, Server-Sent Events, long polling or
+//! short polling, whichever gets through. It reconnects and resumes by itself: messages come in order, none twice,
+//! and what was lost is told as a [`Gap`].
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), tidings_client::Error> {
+//! use tidings_client::{Client, Event, Publish, SubscribeOptions};
+//!
+//! let client = Client::new("http://127.0.0.1:8000")?;
+//! let mut subscription = client.subscribe(&["room:7"], SubscribeOptions::default())?;
+//! client.publish("room:7", Publish::text("안녕 👋")).await?;
+//! while let Some(event) = subscription.next().await {
+//!     if let Event::Message(message) = event? {
+//!         println!("{}: {:?}", message.channel, message.data);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A subscription keeps one position per channel. [`Subscription::cursors`] gives them in a form to store;
+//! [`Start::Cursors`] goes on from there, in another process or years later: what the server no longer retains
+//! is told as a gap.
+//!
+//! What it deliberately does not do: TLS (plain `http://` only in this version), redirects, tokens, queueing of
+//! messages that could not be published.
+
+mod client;
+mod connector;
+mod endpoint;
+mod envelope;
+mod error;
+mod event;
+mod http;
+mod places;
+mod publish;
+mod sse_parser;
+mod subscription;
+mod transport;
+
+pub use client::{Client, ClientBuilder, Limits, Timings};
+pub use error::{Error, Refusal};
+pub use event::{
+    Closed, Event, Gap, GapReason, Hello, Message, NotAPosition, Payload, Position, Resumed,
+    Sender, Skip, State, Subscribed, Transport, UnknownTransport, Unsubscribed,
+};
+pub use places::Start;
+pub use publish::{Publish, Receipt};
+pub use subscription::{SubscribeOptions, Subscription};

@@ -1,0 +1,193 @@
+//! The client: where the server is and how patient to be. It holds no connection of a subscription and no state
+//! of a channel; clones share their idle connections.
+
+use std::{sync::Arc, time::Duration};
+
+use hyper::header::HeaderValue;
+
+use crate::{
+    Error,
+    endpoint::Endpoint,
+    http::Http,
+    publish::Keys,
+    subscription::{SubscribeOptions, Subscription},
+};
+
+/// How long things may take.
+#[derive(Clone, Debug)]
+pub struct Timings {
+    /// Reaching the server: name and TCP. Default 10 s.
+    pub connect: Duration,
+    /// From the connection to the server's first frame; later, a transport counts as not working. Default 5 s.
+    pub first_frame: Duration,
+    /// A publish, or a poll beyond its `wait`. Default 10 s.
+    pub request: Duration,
+    /// A publish with all its retries. Default 30 s.
+    pub publish: Duration,
+    /// Ceiling of the first delay before another attempt; it doubles from there. Default 500 ms.
+    pub backoff_first: Duration,
+    /// Ceiling of all such delays. Default 30 s.
+    pub backoff_max: Duration,
+    /// A connection that lived this long resets the delays. Default 5 s.
+    pub stable: Duration,
+    /// Added to two heartbeats; a connection silent for longer is dead. Default 5 s.
+    pub slack: Duration,
+    /// How long a wish of the server for a later attempt is honoured. Default 5 min.
+    pub hint_max: Duration,
+    /// After this time a reconnect tries the better transports again. Default 10 min.
+    pub climb: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            first_frame: Duration::from_secs(5),
+            request: Duration::from_secs(10),
+            publish: Duration::from_secs(30),
+            backoff_first: Duration::from_millis(500),
+            backoff_max: Duration::from_secs(30),
+            stable: Duration::from_secs(5),
+            slack: Duration::from_secs(5),
+            hint_max: Duration::from_secs(300),
+            climb: Duration::from_secs(600),
+        }
+    }
+}
+
+/// How much is accepted.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The largest message on a stream, envelope included, in bytes. Default 8 MiB.
+    pub max_message: usize,
+    /// The largest answer to a poll or a publish, in bytes. Default 16 MiB.
+    pub max_response: usize,
+    /// Attempts of one publish; 1 means no retry. Default 5.
+    pub publish_attempts: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_message: 8 << 20,
+            max_response: 16 << 20,
+            publish_attempts: 5,
+        }
+    }
+}
+
+/// A client of one Tidings server. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What all parts of a client share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) http: Http,
+    pub(crate) timings: Timings,
+    pub(crate) limits: Limits,
+    pub(crate) keys: Keys,
+}
+
+impl Client {
+    /// A client with the defaults. `url` is the server's base URL, with a path prefix if it has one:
+    /// `http://127.0.0.1:8000`, `http://host/live`. It connects to nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Url`]; [`Error::TlsUnsupported`] for `https:`.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        Self::builder(url).build()
+    }
+
+    /// A client with other timings, limits, user agent or user.
+    pub fn builder(url: &str) -> ClientBuilder {
+        ClientBuilder {
+            url: url.to_owned(),
+            user: None,
+            user_agent: concat!("tidings-client/", env!("CARGO_PKG_VERSION")).to_owned(),
+            timings: Timings::default(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// Follows channels. The first connection is made at once, by a task of its own, which ends with the
+    /// subscription.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`]: no channel, a channel twice, a wrong count of cursors. Refusals of the server come
+    /// from [`Subscription::next`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn subscribe(
+        &self,
+        channels: &[&str],
+        options: SubscribeOptions,
+    ) -> Result<Subscription, Error> {
+        Subscription::start(self.inner.clone(), channels, options)
+    }
+}
+
+/// Builds a [`Client`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ClientBuilder {
+    url: String,
+    user: Option<String>,
+    user_agent: String,
+    timings: Timings,
+    limits: Limits,
+}
+
+impl ClientBuilder {
+    /// The user to be (`?user=NAME`). Only a development server believes it.
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// The `User-Agent` header. Default `tidings-client/VERSION`.
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = user_agent.into();
+        self
+    }
+
+    /// How long things may take.
+    pub fn timings(mut self, timings: Timings) -> Self {
+        self.timings = timings;
+        self
+    }
+
+    /// How much is accepted.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::Url`], [`Error::TlsUnsupported`], or [`Error::Argument`] for a user agent that is no header value.
+    pub fn build(self) -> Result<Client, Error> {
+        let endpoint = Endpoint::new(&self.url, self.user)?;
+        let user_agent = HeaderValue::from_str(&self.user_agent)
+            .map_err(|_| Error::Argument("the user agent is not a header value".into()))?;
+        let http = Http::new(user_agent, &self.timings);
+        let keys = Keys::new();
+        let inner = Inner {
+            endpoint,
+            http,
+            timings: self.timings,
+            limits: self.limits,
+            keys,
+        };
+        Ok(Client {
+            inner: Arc::new(inner),
+        })
+    }
+}

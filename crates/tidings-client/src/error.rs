@@ -1,0 +1,178 @@
+//! What can go wrong, told so that a program can act on it: who refused, with which code, and whether trying
+//! again later makes sense. It deliberately keeps no source chain of library errors: their text is enough for a
+//! person, and no type of a library becomes part of this crate's interface.
+
+use std::time::Duration;
+
+/// An error of publishing or following.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The base URL cannot be used.
+    #[error("bad base URL: {0}")]
+    Url(String),
+    /// The base URL asks for TLS.
+    #[error("{0} URLs need TLS, which is not supported by this version: use http://")]
+    TlsUnsupported(String),
+    /// The caller's arguments cannot make a request (no channel, a name twice, a wrong count of cursors …).
+    #[error("bad argument: {0}")]
+    Argument(String),
+    /// Nothing accepted the connection: refused, unresolved, or not within the connect timeout.
+    #[error("server unreachable: {0}")]
+    Unreachable(String),
+    /// The connection broke before the answer or the stream was complete.
+    #[error("connection lost: {0}")]
+    Lost(String),
+    /// What was waited for did not come in time.
+    #[error("{what} within {after:?}")]
+    Timeout {
+        /// What did not come, as "no …".
+        what: &'static str,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// What answered does not speak this protocol: another server, a proxy, a captive portal.
+    #[error("not an answer of a Tidings server: {0}")]
+    Foreign(String),
+    /// What the server sent is above a limit of this client ([`crate::Limits`]).
+    #[error("{what} is larger than the limit of {limit} bytes")]
+    TooLarge {
+        /// What was too large.
+        what: &'static str,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The server, or something in between, answered with a refusal.
+    #[error("{0}")]
+    Refused(Box<Refusal>),
+}
+
+/// A refusal: an HTTP status (problem+json, RFC 9457), a WebSocket close code, or an `error` on a stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The HTTP status, where the refusal came as one.
+    pub status: Option<u16>,
+    /// The WebSocket close code, where the refusal came as one.
+    pub close_code: Option<u16>,
+    /// The stable code of the problem (`too_large`, `bad_name`, …); none if something in between answered.
+    pub code: Option<String>,
+    /// The explanation for a person.
+    pub detail: Option<String>,
+    /// When the server wants to see the next attempt, if it said so.
+    pub retry_after: Option<Duration>,
+    /// Whether the same request may succeed later.
+    pub temporary: bool,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("refused")?;
+        if let Some(status) = self.status {
+            write!(f, " with status {status}")?;
+        }
+        if let Some(code) = self.close_code {
+            write!(f, " with close code {code}")?;
+        }
+        if let Some(code) = &self.code {
+            write!(f, " ({code})")?;
+        }
+        if let Some(detail) = &self.detail {
+            write!(f, ": {detail}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error {
+    /// The refusal, if this is one.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// The HTTP status of a refusal.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.refusal()?.status
+    }
+
+    /// The problem `code` of a refusal.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.refusal()?.code.as_deref()
+    }
+
+    /// The problem `detail` of a refusal.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.refusal()?.detail.as_deref()
+    }
+
+    /// How long the server asked to wait.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.refusal()?.retry_after
+    }
+
+    /// Whether the same request may succeed later. A retry of a publish is safe only under an idempotency key.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Lost(_) | Self::Timeout { .. } => true,
+            Self::Refused(refusal) => refusal.temporary,
+            _ => false,
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+/// Whether an HTTP status tells of a passing state (RFC 9110 section 15, RFC 6585, RFC 8470).
+pub(crate) fn is_temporary_status(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_all_it_knows() {
+        let error = Error::from(Refusal {
+            status: Some(429),
+            code: Some("too_many".into()),
+            detail: Some("천천히".into()),
+            retry_after: Some(Duration::from_secs(3)),
+            temporary: true,
+            ..Refusal::default()
+        });
+        assert_eq!(
+            error.to_string(),
+            "refused with status 429 (too_many): 천천히"
+        );
+        assert_eq!(error.status(), Some(429));
+        assert_eq!(error.code(), Some("too_many"));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
+        assert!(error.is_temporary());
+    }
+
+    #[test]
+    fn only_passing_states_are_temporary() {
+        for status in [400, 401, 403, 404, 409, 413, 422, 426, 501, 505] {
+            assert!(!is_temporary_status(status), "{status}");
+        }
+        for status in [408, 429, 500, 502, 503, 504] {
+            assert!(is_temporary_status(status), "{status}");
+        }
+        assert!(!Error::Foreign(String::new()).is_temporary());
+        assert!(Error::Lost(String::new()).is_temporary());
+    }
+}

@@ -1,0 +1,243 @@
+//! How a reading is asked for: names and places in a URL where they fit, else in the body of `POST /read`, or in
+//! commands on a WebSocket. It sends nothing.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Request,
+    header::{CONTENT_TYPE, HeaderValue},
+};
+use serde::Serialize;
+
+use crate::{
+    Error,
+    client::Inner,
+    endpoint::Target,
+    places::{After, Ask},
+};
+
+/// Longer request targets go into a body: everything between accepts a target of this many bytes.
+const MAX_TARGET: usize = 2_000;
+
+/// Messages in one answer to a poll, the most that the protocol allows.
+const POLL_LIMIT: u32 = 1_000;
+
+#[derive(Serialize)]
+struct Read<'a> {
+    channels: Vec<Channel<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Channel<'a> {
+    name: &'a str,
+    #[serde(flatten)]
+    place: Place<'a>,
+}
+
+/// A place as the fields `after` or `last`.
+#[derive(Serialize)]
+struct Place<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Subscribe<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    id: u64,
+    channel: &'a str,
+    #[serde(flatten)]
+    place: Place<'a>,
+}
+
+impl<'a> From<&'a After> for Place<'a> {
+    fn from(after: &'a After) -> Self {
+        match after {
+            After::Last(count) => Self {
+                after: None,
+                last: Some(*count),
+            },
+            After::Cursor(cursor) => Self {
+                after: Some(cursor),
+                last: None,
+            },
+        }
+    }
+}
+
+/// The request target of a reading, if it can be said and fits.
+pub(super) fn target(asks: &[Ask]) -> Option<Target> {
+    let target = match asks {
+        [ask] => Target::channel(&ask.name),
+        _ => asks.iter().fold(Target::path("/channels"), |target, ask| {
+            target.with("name", &ask.name)
+        }),
+    };
+    let target = places(target, asks)?;
+    (target.len() <= MAX_TARGET).then_some(target)
+}
+
+/// One place for all, or one cursor for each. A mixture with `last` has no form in a URL.
+fn places(target: Target, asks: &[Ask]) -> Option<Target> {
+    let first = &asks.first()?.after;
+    if asks.iter().all(|ask| ask.after == *first) {
+        return Some(match first {
+            After::Last(count) => target.with("last", &count.to_string()),
+            After::Cursor(cursor) => target.with("after", cursor),
+        });
+    }
+    asks.iter()
+        .try_fold(target, |target, ask| match &ask.after {
+            After::Last(_) => None,
+            After::Cursor(cursor) => Some(target.with("after", cursor)),
+        })
+}
+
+/// A stream's request; its `Accept` is the caller's.
+pub(super) fn stream(inner: &Inner, asks: &[Ask]) -> Result<Request<Full<Bytes>>, Error> {
+    match target(asks) {
+        Some(target) => get(inner, target),
+        None => read(inner, asks, None, None),
+    }
+}
+
+/// A poll's request, with the seconds to wait.
+pub(super) fn poll(
+    inner: &Inner,
+    asks: &[Ask],
+    wait: Option<u64>,
+) -> Result<Request<Full<Bytes>>, Error> {
+    let Some(target) = target(asks) else {
+        return read(inner, asks, wait, Some(POLL_LIMIT));
+    };
+    let target = target.with("limit", &POLL_LIMIT.to_string());
+    get(
+        inner,
+        match wait {
+            Some(seconds) => target.with("wait", &seconds.to_string()),
+            None => target,
+        },
+    )
+}
+
+pub(super) fn get(inner: &Inner, target: Target) -> Result<Request<Full<Bytes>>, Error> {
+    let mut request = Request::new(Full::default());
+    *request.uri_mut() = inner.endpoint.uri(target)?;
+    Ok(request)
+}
+
+fn read(
+    inner: &Inner,
+    asks: &[Ask],
+    wait: Option<u64>,
+    limit: Option<u32>,
+) -> Result<Request<Full<Bytes>>, Error> {
+    let mut request = Request::new(Full::new(body(asks, wait, limit).into()));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = inner.endpoint.uri(Target::path("/read"))?;
+    request
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(request)
+}
+
+fn body(asks: &[Ask], wait: Option<u64>, limit: Option<u32>) -> Vec<u8> {
+    let channels = asks
+        .iter()
+        .map(|ask| Channel {
+            name: &ask.name,
+            place: (&ask.after).into(),
+        })
+        .collect();
+    serde_json::to_vec(&Read {
+        channels,
+        wait,
+        limit,
+    })
+    .expect("strings and numbers are serialisable")
+}
+
+/// The command that adds a channel to a WebSocket.
+pub(super) fn subscribe(id: u64, ask: &Ask) -> String {
+    let command = Subscribe {
+        kind: "subscribe",
+        id,
+        channel: &ask.name,
+        place: (&ask.after).into(),
+    };
+    serde_json::to_string(&command).expect("strings and numbers are serialisable")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(name: &str, after: &str) -> Ask {
+        Ask {
+            name: name.into(),
+            after: After::Cursor(after.into()),
+        }
+    }
+
+    fn last(name: &str, count: u32) -> Ask {
+        Ask {
+            name: name.into(),
+            after: After::Last(count),
+        }
+    }
+
+    #[test]
+    fn places_stand_once_or_for_each() {
+        let expected = Target::channel("방").with("after", "k-1");
+        assert_eq!(target(&[ask("방", "k-1")]), Some(expected));
+        let names = || {
+            Target::path("/channels")
+                .with("name", "a")
+                .with("name", "b/c")
+        };
+        assert_eq!(
+            target(&[ask("a", "now"), ask("b/c", "now")]),
+            Some(names().with("after", "now"))
+        );
+        let each = names().with("after", "k-1").with("after", "f-2");
+        assert_eq!(target(&[ask("a", "k-1"), ask("b/c", "f-2")]), Some(each));
+        assert_eq!(
+            target(&[last("a", 9), last("b/c", 9)]),
+            Some(names().with("last", "9"))
+        );
+    }
+
+    #[test]
+    fn what_no_url_can_say_goes_into_a_body() {
+        let asks = [ask("a", "k-1"), last("방", 9)];
+        assert_eq!(target(&asks), None);
+        let expected = r#"{"channels":[{"name":"a","after":"k-1"},{"name":"방","last":9}],"wait":30,"limit":1000}"#;
+        assert_eq!(body(&asks, Some(30), Some(1_000)), expected.as_bytes());
+        let many: Vec<Ask> = (0..300)
+            .map(|n| ask(&format!("channel-{n}"), "now"))
+            .collect();
+        assert_eq!(target(&many), None);
+        assert!(
+            !body(&many, None, None)
+                .windows(4)
+                .any(|word| word == b"wait")
+        );
+    }
+
+    #[test]
+    fn commands_are_json() {
+        let expected = r#"{"type":"subscribe","id":3,"channel":"방 \" 7","after":"k-1"}"#;
+        assert_eq!(subscribe(3, &ask("방 \" 7", "k-1")), expected);
+        assert_eq!(
+            subscribe(4, &last("a", 2)),
+            r#"{"type":"subscribe","id":4,"channel":"a","last":2}"#
+        );
+    }
+}

@@ -1,0 +1,337 @@
+//! Following by polls, and the way down the ladder, against scripted servers.
+
+#[allow(dead_code, reason = "each test binary uses its part")]
+mod support;
+
+use std::time::Duration;
+
+use support::{
+    Server, hello, message, message_in, next_event, next_offset, next_state, options, to_the_end,
+};
+use tidings_client::{Error, Event, Start, State, SubscribeOptions, Transport};
+
+/// An answer to a poll.
+fn answer(messages: &[String], cursor: &str, more: bool) -> String {
+    format!(
+        r#"{{"messages":[{}],"cursor":"{cursor}","more":{more}}}"#,
+        messages.join(",")
+    )
+}
+
+#[tokio::test]
+async fn a_long_poll_waits_only_when_there_is_nothing() {
+    let server = Server::start().await;
+    let mut subscription = server.follow(Transport::LongPoll);
+    let (mut peer, request) = server.request().await;
+    assert_eq!(
+        request.line,
+        "GET /channels/%EB%B0%A9?after=now&limit=1000 HTTP/1.1"
+    );
+    peer.json(&answer(&[], "k3-4", false)).await;
+    assert_eq!(
+        next_state(&mut subscription).await,
+        State::Connecting(Transport::LongPoll)
+    );
+    assert_eq!(
+        next_state(&mut subscription).await,
+        State::Open(Transport::LongPoll)
+    );
+
+    let (mut peer, request) = server.request().await;
+    assert_eq!(
+        request.line,
+        "GET /channels/%EB%B0%A9?after=k3-4&limit=1000&wait=30 HTTP/1.1"
+    );
+    peer.json(&answer(&[message(5), message(6)], "k3-6", true))
+        .await;
+    let request = peer.request().await;
+    assert_eq!(
+        request.line, "GET /channels/%EB%B0%A9?after=k3-6&limit=1000 HTTP/1.1",
+        "more is fetched at once"
+    );
+    peer.json(&answer(&[message(7)], "k3-7", false)).await;
+    let request = peer.request().await;
+    assert_eq!(
+        request.line,
+        "GET /channels/%EB%B0%A9?after=k3-7&limit=1000&wait=30 HTTP/1.1"
+    );
+    let closed = r#"{"type":"closed","channel":"방","epoch":"k3","offset":8}"#;
+    peer.json(&answer(&[closed.into()], "k3-8", false).replace("false", "false,\"closed\":true"))
+        .await;
+    for offset in 5..=7 {
+        assert_eq!(next_offset(&mut subscription).await, offset);
+    }
+    let (events, error) = to_the_end(&mut subscription).await;
+    assert!(error.is_none(), "{error:?}");
+    assert!(
+        matches!(&events[..], [Event::Closed(closed)] if closed.position.is_some()),
+        "told once: {events:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_opaque_cursor_goes_on_for_all_and_for_each() {
+    let server = Server::start().await;
+    let options = SubscribeOptions {
+        transport: Transport::Poll,
+        after: Start::Earliest,
+        ..options()
+    };
+    let mut subscription = server
+        .client()
+        .subscribe(&["a", "b/c"], options)
+        .expect("a subscription");
+    let (mut peer, request) = server.request().await;
+    assert_eq!(
+        request.line,
+        "GET /channels?name=a&name=b%2Fc&after=earliest&limit=1000 HTTP/1.1"
+    );
+    peer.json(&answer(
+        &[message_in("a", 1), message_in("b/c", 9)],
+        "~both",
+        false,
+    ))
+    .await;
+    assert_eq!(
+        (
+            next_offset(&mut subscription).await,
+            next_offset(&mut subscription).await
+        ),
+        (1, 9)
+    );
+
+    let (mut peer, request) = server.request().await;
+    assert_eq!(
+        request.line,
+        "GET /channels?name=a&name=b%2Fc&after=~both&limit=1000 HTTP/1.1"
+    );
+    let closed = r#"{"type":"closed","channel":"a","epoch":"k3","offset":2}"#;
+    peer.json(&answer(&[closed.into()], "~later", false)).await;
+    let request = peer.request().await;
+    assert_eq!(
+        request.line, "GET /channels?name=b%2Fc&after=~later&limit=1000 HTTP/1.1",
+        "a is over"
+    );
+    assert!(matches!(
+        next_event(&mut subscription).await,
+        Event::Closed(_)
+    ));
+}
+
+#[tokio::test]
+async fn what_did_not_change_is_not_sent_again() {
+    let server = Server::start().await;
+    let mut subscription = server.follow(Transport::Poll);
+    let (mut peer, request) = server.request().await;
+    assert_eq!(request.header("if-none-match"), None);
+    let headers = "etag: W/\"k3-4\"\r\nconnection: close\r\n";
+    peer.answer("200 OK", headers, &answer(&[], "k3-4", false))
+        .await;
+    let (mut peer, request) = server.request().await;
+    assert_eq!(request.header("if-none-match"), Some("W/\"k3-4\""));
+    peer.send("HTTP/1.1 304 Not Modified\r\nretry-after: 1\r\n\r\n")
+        .await;
+    let asked = tokio::time::Instant::now();
+    let request = peer.request().await;
+    assert_eq!(
+        request.line,
+        "GET /channels/%EB%B0%A9?after=k3-4&limit=1000 HTTP/1.1"
+    );
+    assert!(
+        asked.elapsed() >= Duration::from_millis(990),
+        "the server wished for a slower pace"
+    );
+    peer.json(&answer(&[message(5)], "k3-5", false)).await;
+    assert_eq!(next_offset(&mut subscription).await, 5);
+}
+
+#[tokio::test]
+async fn a_passing_refusal_of_a_poll_is_waited_out() {
+    let server = Server::start().await;
+    let mut subscription = server.follow(Transport::Poll);
+    let (mut peer, _) = server.request().await;
+    peer.problem("429 Too Many Requests", "retry-after: 1\r\n", "rate")
+        .await;
+    assert_eq!(
+        next_state(&mut subscription).await,
+        State::Connecting(Transport::Poll)
+    );
+    let State::Waiting { delay, .. } = next_state(&mut subscription).await else {
+        panic!("not waiting")
+    };
+    assert!(delay >= Duration::from_secs(1), "{delay:?}");
+    let (mut peer, _) = server.request().await;
+    peer.problem("400 Bad Request", "", "bad_name").await;
+    let (_, error) = to_the_end(&mut subscription).await;
+    assert_eq!(error.as_ref().and_then(Error::code), Some("bad_name"));
+}
+
+#[tokio::test]
+async fn auto_goes_down_to_what_gets_through() {
+    let server = Server::start().await;
+    let mut subscription = server.follow(Transport::Auto);
+    // Something in between does not know upgrades.
+    let (mut peer, request) = server.request().await;
+    assert!(request.is_upgrade());
+    peer.answer(
+        "403 Forbidden",
+        "content-type: text/html\r\n",
+        "<h1>No</h1>",
+    )
+    .await;
+    // Something in between gathers the stream instead of passing it on.
+    let (mut held, request) = server.request().await;
+    assert_eq!(request.header("accept"), Some("text/event-stream"));
+    held.stream().await;
+    // Something in between ends what waits.
+    let (mut peer, request) = server.request().await;
+    assert!(
+        request.line.ends_with("?after=now&limit=1000 HTTP/1.1"),
+        "{}",
+        request.line
+    );
+    peer.answer(
+        "200 OK",
+        "connection: close\r\n",
+        &answer(&[], "k3-4", false),
+    )
+    .await;
+    let (mut peer, request) = server.request().await;
+    assert!(request.line.contains("wait=30"), "{}", request.line);
+    peer.answer("504 Gateway Timeout", "connection: close\r\n", "")
+        .await;
+    let (mut peer, request) = server.request().await;
+    assert!(
+        request.line.ends_with("?after=k3-4&limit=1000 HTTP/1.1"),
+        "{}",
+        request.line
+    );
+    peer.answer(
+        "200 OK",
+        "connection: close\r\n",
+        &answer(&[], "k3-4", false),
+    )
+    .await;
+    let (mut peer, _) = server.request().await;
+    peer.answer("504 Gateway Timeout", "connection: close\r\n", "")
+        .await;
+    // Asking again and again works.
+    let (mut peer, _) = server.request().await;
+    peer.json(&answer(&[message(5)], "k3-5", false)).await;
+    assert_eq!(
+        ladder_until_message(&mut subscription).await,
+        [
+            State::Connecting(Transport::WebSocket),
+            State::Connecting(Transport::Sse),
+            State::Connecting(Transport::LongPoll),
+            State::Open(Transport::LongPoll),
+            State::Connecting(Transport::LongPoll),
+            State::Open(Transport::LongPoll),
+            State::Connecting(Transport::Poll),
+            State::Open(Transport::Poll),
+        ]
+    );
+}
+
+/// The states on the way to the first message, without the waits between.
+async fn ladder_until_message(subscription: &mut tidings_client::Subscription) -> Vec<State> {
+    let mut states = Vec::new();
+    loop {
+        match next_event(subscription).await {
+            Event::Message(_) => return states,
+            Event::State(State::Waiting { .. }) => {}
+            Event::State(state) => states.push(state),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn auto_prefers_websocket_and_keeps_it_over_an_outage() {
+    let server = Server::start().await;
+    let address = server.address();
+    let mut subscription = server.follow(Transport::Auto);
+    let (mut peer, request) = server.request().await;
+    peer.upgrade(&request).await;
+    peer.text(&hello(4)).await;
+    assert_eq!(
+        next_state(&mut subscription).await,
+        State::Connecting(Transport::WebSocket)
+    );
+    assert_eq!(
+        next_state(&mut subscription).await,
+        State::Open(Transport::WebSocket)
+    );
+    drop((peer, server));
+    // Refused again and again: the server is away, nothing is wrong with the transport.
+    for _ in 0..4 {
+        assert!(matches!(
+            next_state(&mut subscription).await,
+            State::Waiting { .. }
+        ));
+        assert_eq!(
+            next_state(&mut subscription).await,
+            State::Connecting(Transport::WebSocket)
+        );
+    }
+    let server = Server::start_at(address).await;
+    let (mut peer, request) = server.request().await;
+    assert!(request.is_upgrade());
+    assert_eq!(request.line, "GET /channels/%EB%B0%A9?after=k3-4 HTTP/1.1");
+    peer.upgrade(&request).await;
+    peer.text(&hello(4)).await;
+    peer.text(&message(5)).await;
+    assert_eq!(next_offset(&mut subscription).await, 5);
+}
+
+#[tokio::test]
+async fn the_position_moves_from_one_transport_to_the_next() {
+    let server = Server::start().await;
+    let mut subscription = server.follow(Transport::Auto);
+    let (mut peer, request) = server.request().await;
+    peer.upgrade(&request).await;
+    peer.text(&hello(4)).await;
+    peer.text(&message(5)).await;
+    assert_eq!(next_offset(&mut subscription).await, 5);
+    drop(peer);
+    let (mut peer, _) = server.request().await;
+    peer.json(&answer(&[], "k3-5", false)).await; // The upgrade was taken out on the way.
+    let (mut peer, request) = server.request().await;
+    assert_eq!(request.header("accept"), Some("text/event-stream"));
+    assert_eq!(request.line, "GET /channels/%EB%B0%A9?after=k3-5 HTTP/1.1");
+    peer.stream().await;
+    peer.event(&hello(5)).await;
+    peer.event(&message(5)).await;
+    peer.event(&message(6)).await;
+    assert_eq!(next_offset(&mut subscription).await, 6);
+}
+
+#[tokio::test]
+async fn a_refused_handshake_is_explained_by_the_next_transport() {
+    let server = Server::start().await;
+    let mut subscription = server.follow(Transport::Auto);
+    for upgrade in [true, false] {
+        let (mut peer, request) = server.request().await;
+        assert_eq!(request.is_upgrade(), upgrade);
+        peer.problem("400 Bad Request", "", "bad_name").await;
+    }
+    let (_, error) = to_the_end(&mut subscription).await;
+    assert_eq!(error.as_ref().and_then(Error::code), Some("bad_name"));
+}
+
+#[tokio::test]
+async fn what_is_no_tidings_server_is_not_asked_for_ever() {
+    let server = Server::start().await;
+    let mut subscription = server.follow(Transport::Auto);
+    for _ in 0..4 {
+        let (mut peer, _) = server.request().await;
+        peer.answer(
+            "200 OK",
+            "content-type: text/html\r\nconnection: close\r\n",
+            "<h1>It works!</h1>",
+        )
+        .await;
+    }
+    let (_, error) = to_the_end(&mut subscription).await;
+    assert!(matches!(error, Some(Error::Foreign(_))), "{error:?}");
+}
