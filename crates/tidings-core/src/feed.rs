@@ -302,11 +302,9 @@ fn push_message(
     let Some(position) = message.position else {
         return;
     };
-    if out.len() > start {
-        if let Some(Delivery::Skip { to, .. }) = out.last_mut() {
-            *to = position.offset;
-            return;
-        }
+    if let Some(Delivery::Skip { to, .. }) = out[start..].last_mut() {
+        *to = position.offset;
+        return;
     }
     out.push(Delivery::Skip {
         key,

@@ -28,7 +28,7 @@ pub use rules::{History, Rulebook, Rules};
 pub use stats::{Counter, Gauge, HubStats};
 pub use tidings_log::{
     Budget, Cursor, Epoch, Gap, GapReason, LagLimit, Log, MAX_OFFSET, Millis, Opened, Position,
-    Retention, Signal, Start, Status,
+    Retention, Signal, Start, Status, Tower,
 };
 
 /// The moment of a call, given by the caller.

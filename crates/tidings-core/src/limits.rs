@@ -82,7 +82,7 @@ impl Default for Limits {
             connections: 100_000,
             head_bytes: 16 << 10,
             head_fields: 100,
-            head_time: Duration::from_secs(10),
+            head_time: Duration::from_secs(30),
             body_bytes: 1 << 20,
             body_time: Duration::from_secs(10),
             message_bytes: 64 << 10,

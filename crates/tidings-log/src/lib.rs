@@ -16,12 +16,14 @@ mod position;
 mod ring;
 mod signal;
 mod sync;
+mod tower;
 mod waiters;
 
 pub use cursor::{Budget, Cursor, Item, LagLimit, Opened, Start, Status};
 pub use log::{Log, Retention, Snapshot, Writer};
 pub use position::{Epoch, Gap, GapReason, MAX_OFFSET, ParseError, Position};
 pub use signal::Signal;
+pub use tower::Tower;
 
 /// Monotonic time in milliseconds since a fixed point that the caller chose.
 pub type Millis = u64;

@@ -8,7 +8,8 @@ use crate::Millis;
 use crate::position::{Epoch, Position};
 use crate::ring::{Ephemeral, Ring};
 use crate::sync::{Mutex, lock};
-use crate::waiters::{Waiters, ring_all};
+use crate::tower::ring_all;
+use crate::waiters::Waiters;
 
 /// How much of a channel's past a log keeps. All three bounds hold at once; the newest entry always
 /// stays until its age ends it.

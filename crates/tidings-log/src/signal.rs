@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::sync::{Mutex, lock};
+use crate::tower::Tower;
 
 /// Wakes one task and tells it which keys were rung since it last looked.
 ///
 /// A key stands for one log of the reader. Each armed key is rung at most once before it is armed
 /// again, so what waits here is bounded by the number of logs; it is a list of notes, never of
 /// messages.
-#[derive(Default)]
 pub struct Signal {
     state: Mutex<State>,
+    /// Who rings it when many are rung.
+    tower: Option<Arc<Tower>>,
 }
 
 #[derive(Default)]
@@ -22,9 +24,17 @@ struct State {
 }
 
 impl Signal {
-    /// A signal that nobody waits on yet.
+    /// A signal that nobody waits on yet. When many are rung at once, the [`Tower`] of this thread
+    /// rings it, if there is one.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self::default())
+        Arc::new(Self {
+            state: Mutex::default(),
+            tower: Tower::here(),
+        })
+    }
+
+    pub(crate) fn tower(&self) -> Option<&Arc<Tower>> {
+        self.tower.as_ref()
     }
 
     /// Rings `key` and wakes the waiting task.

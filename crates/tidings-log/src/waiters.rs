@@ -19,6 +19,12 @@ pub(crate) struct Waiter {
     pub key: u32,
 }
 
+impl Waiter {
+    pub fn ring(self) {
+        self.signal.ring(self.key);
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Waiters {
     slots: Vec<Option<Waiter>>,
@@ -74,12 +80,6 @@ impl Waiters {
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()
-    }
-}
-
-pub(crate) fn ring_all(waiters: Vec<Option<Waiter>>) {
-    for waiter in waiters.into_iter().flatten() {
-        waiter.signal.ring(waiter.key);
     }
 }
 

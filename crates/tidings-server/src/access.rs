@@ -99,12 +99,12 @@ impl AccessRules {
 /// one `Host` field, which HTTP/1.1 must have.
 fn host_of(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let field = single(headers, &header::HOST)?;
-    if let (Some(field), Some(authority)) = (field, uri.authority()) {
-        if !field.eq_ignore_ascii_case(authority.as_str()) {
-            return Err(bad_host(
-                "the request's target and its Host field name different hosts",
-            ));
-        }
+    if let (Some(field), Some(authority)) = (field, uri.authority())
+        && !field.eq_ignore_ascii_case(authority.as_str())
+    {
+        return Err(bad_host(
+            "the request's target and its Host field name different hosts",
+        ));
     }
     let host = uri
         .authority()

@@ -177,9 +177,13 @@ where
     })
     .await;
     let parts = connection.into_parts();
-    let mut io = parts.io.into_inner().io;
+    let Rewind { mut io, before, .. } = parts.io.into_inner();
     match ended {
-        None => Some((io, parts.read_buf, exit.lock().take()?)),
+        None => {
+            // A copy: what the library read ahead is a slice of its whole buffer.
+            let unread = Bytes::from([&parts.read_buf[..], &before[..]].concat());
+            Some((io, unread, exit.lock().take()?))
+        }
         Some(result) => {
             if let Err(error) = result {
                 tell_error(app, &mut io, &error).await;
@@ -229,6 +233,7 @@ async fn answer(
     match handle(&app, request).await {
         Reply::Answer(answer) => Ok(answer),
         Reply::Takeover(takeover) => {
+            exit.flushed.store(false, Ordering::Relaxed);
             *exit.lock() = Some(takeover);
             // The connection finds it and drops this future with the library's state.
             pending().await

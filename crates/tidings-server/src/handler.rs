@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, StatusCode, Version, request};
 use hyper::body::Body;
@@ -52,7 +53,7 @@ where
     }
     let path = head.uri.path();
     match path {
-        "/channels" => channels(app, head, body).await,
+        "/channels" => channel(app, head, None, body).await,
         "/read" => read(app, head, body).await,
         "/publish" => {
             allow(head, &[Method::POST])?;
@@ -64,7 +65,7 @@ where
             Ok(operations(app, path).await?.into())
         }
         _ => match path.strip_prefix("/channels/") {
-            Some(segment) => channel(app, head, channel_of_segment(segment), body).await,
+            Some(segment) => channel(app, head, Some(channel_of_segment(segment)), body).await,
             None => {
                 allow(head, &[Method::GET, Method::HEAD])?;
                 let missing = || {
@@ -79,15 +80,11 @@ where
     }
 }
 
-async fn channels<B: Body>(app: &Arc<App>, head: &request::Parts, body: B) -> Handled {
-    allow(head, &[Method::GET, Method::HEAD])?;
-    open(app, head, None, &body).await
-}
-
+/// A channel, or several: named by the path or, whatever the characters, by `name=`.
 async fn channel<B>(
     app: &Arc<App>,
     head: &request::Parts,
-    name: Result<ChannelName, Problem>,
+    segment: Option<Result<ChannelName, Problem>>,
     body: B,
 ) -> Handled
 where
@@ -98,26 +95,35 @@ where
         head,
         &[Method::GET, Method::HEAD, Method::POST, Method::DELETE],
     )?;
-    match head.method {
-        Method::POST => {
-            let name = name?;
-            let max = app.hub.rules(&name).message_bytes;
-            let body = request_body::read(body, max, app.limits())
-                .await
-                .map_err(|problem| match problem.code {
-                    Code::BodyTooLarge => Problem::new(
-                        Code::MessageTooLarge,
-                        format!("a message in `{name}` has at most {max} bytes"),
-                    ),
-                    _ => problem,
-                })?;
-            Ok(publish::one(app, name, &query(head)?, &head.headers, body)
-                .await?
-                .into())
-        }
-        Method::DELETE => Ok(publish::clear(app, name?, &query(head)?).await?.into()),
-        _ => open(app, head, Some(name), &body).await,
+    if head.method == Method::GET || head.method == Method::HEAD {
+        return open(app, head, segment, &body).await;
     }
+    let mut query = query(head)?;
+    let name = match segment {
+        Some(name) => name?,
+        None => query.take_name()?,
+    };
+    if head.method == Method::DELETE {
+        return Ok(publish::clear(app, name, &query).await?.into());
+    }
+    let body = message_body(app, &name, body).await?;
+    Ok(publish::one(app, name, &query, &head.headers, body)
+        .await?
+        .into())
+}
+
+async fn message_body<B>(app: &App, name: &ChannelName, body: B) -> Result<Bytes, Problem>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let max = app.hub.rules(name).message_bytes;
+    request_body::read(body, max, app.limits())
+        .await
+        .map_err(|problem| match problem.code {
+            Code::BodyTooLarge => publish::too_large(name, max),
+            _ => problem,
+        })
 }
 
 /// `POST /read`: a poll or SSE whose channels stand in the body.

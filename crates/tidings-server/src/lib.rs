@@ -23,6 +23,7 @@ mod serve;
 mod stats;
 mod stats_channel;
 mod transport;
+mod workers;
 
 pub use access::AccessRules;
 pub use app::App;

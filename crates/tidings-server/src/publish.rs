@@ -144,18 +144,18 @@ pub fn draft(
 /// Refuses a payload over the limit of its channel.
 pub fn check_size(app: &App, draft: &Draft) -> Result<(), Problem> {
     let max = app.hub.rules(&draft.channel).message_bytes;
-    let bytes = draft
-        .payload
-        .as_ref()
-        .map_or(0, |payload| payload.bytes.len());
-    if bytes <= max {
-        return Ok(());
+    match &draft.payload {
+        Some(payload) if payload.bytes.len() > max => Err(too_large(&draft.channel, max)),
+        _ => Ok(()),
     }
+}
+
+/// A message over the limit of its channel.
+pub fn too_large(channel: &ChannelName, max: usize) -> Problem {
     let detail = format!(
-        "a message in `{}` has at most {max} bytes; this one has {bytes}",
-        draft.channel
+        "a message in `{channel}` has at most {max} bytes; send less, or a link to the rest"
     );
-    Err(Problem::new(Code::MessageTooLarge, detail))
+    Problem::new(Code::MessageTooLarge, detail)
 }
 
 /// Publishes what was checked; gives the answer as JSON.

@@ -37,6 +37,20 @@ impl Query {
         }
     }
 
+    /// Takes out the one channel that `name` names.
+    pub fn take_name(&mut self) -> Result<ChannelName, Problem> {
+        let name = match self.one("name")? {
+            Some(name) => ChannelName::parse(name)?,
+            None => {
+                return Err(invalid(
+                    "which channel? /channels/NAME, or /channels?name=NAME".into(),
+                ));
+            }
+        };
+        self.0.retain(|pair| pair.0 != "name");
+        Ok(name)
+    }
+
     /// All values of a parameter.
     pub fn all<'q>(&'q self, name: &str) -> impl Iterator<Item = &'q str> {
         self.0

@@ -76,14 +76,13 @@ impl Reading {
                 "the channel stands in the path; `name` belongs to /channels".into(),
             ));
         }
-        let in_path = path.is_some();
         let mut names: Vec<ChannelName> = path.into_iter().collect();
         for name in query.all("name") {
             names.push(ChannelName::parse(name)?);
         }
         let wait = query.seconds("wait")?;
         let transport = transport(query.one("transport")?, wishes, wait)?;
-        if names.is_empty() && !(transport == Transport::WebSocket && !in_path) {
+        if names.is_empty() && transport != Transport::WebSocket {
             return Err(invalid(
                 "which channel? GET /channels/NAME, or /channels?name=NAME&name=…".into(),
             ));

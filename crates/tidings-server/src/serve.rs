@@ -2,10 +2,8 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -15,7 +13,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
-use crate::{connection, stats_channel};
+use crate::stats_channel;
+use crate::workers::{Accepted, Workers};
 
 /// Connections over the limit that are still told so, instead of being dropped.
 const TOLD_FULL: usize = 64;
@@ -24,13 +23,15 @@ const TOLD_FULL: usize = 64;
 pub struct Server {
     app: Arc<App>,
     listener: TcpListener,
+    workers: usize,
 }
 
-/// Listens on `address`.
-pub async fn bind(address: SocketAddr, app: Arc<App>) -> std::io::Result<Server> {
+/// Listens on `address`; connections are shared out among `workers` threads.
+pub async fn bind(address: SocketAddr, workers: usize, app: Arc<App>) -> std::io::Result<Server> {
     Ok(Server {
         app,
         listener: TcpListener::bind(address).await?,
+        workers: workers.max(1),
     })
 }
 
@@ -47,13 +48,14 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
         let (stop, stopped) = watch::channel(false);
         let connections = TaskTracker::new();
+        let workers = Workers::start(self.workers, &self.app, &connections, &stopped)?;
         let housekeeping = tokio::spawn(housekeep(self.app.clone()));
         let mut shutdown = pin!(shutdown);
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
                 accepted = self.listener.accept() => match accepted {
-                    Ok((socket, _)) => self.admit(socket, &connections, &stopped),
+                    Ok((socket, _)) => self.admit(socket, connections.len(), &workers),
                     Err(error) => self.rest(&error).await,
                 },
             }
@@ -73,13 +75,13 @@ impl Server {
             );
         }
         housekeeping.abort();
+        workers.stop().await;
         Ok(())
     }
 
-    fn admit(&self, socket: TcpStream, connections: &TaskTracker, stop: &watch::Receiver<bool>) {
+    fn admit(&self, socket: TcpStream, open: usize, workers: &Workers) {
         let stats = &self.app.stats;
         stats.accepted.add(1);
-        let open = connections.len();
         let full = open >= self.app.limits().connections;
         if full {
             stats.turned_away.add(1);
@@ -87,14 +89,11 @@ impl Server {
                 return;
             }
         }
-        if let Err(error) = prepare(&socket, self.app.limits().heartbeat) {
-            tracing::debug!(%error, "a socket would not be prepared");
-            return;
+        let prepared = prepare(&socket, self.app.limits().heartbeat);
+        match prepared.and_then(|()| socket.into_std()) {
+            Ok(socket) => workers.take(Accepted { socket, full }),
+            Err(error) => tracing::debug!(%error, "a socket was gone before it was served"),
         }
-        let (app, stop) = (self.app.clone(), stop.clone());
-        connections.spawn(contained(app.clone(), async move {
-            connection::serve(app, socket, full, stop).await;
-        }));
     }
 
     /// Accepting failed: mostly for want of file descriptors. Not to spin, it waits a little.
@@ -119,22 +118,6 @@ fn prepare(socket: &TcpStream, heartbeat: Duration) -> std::io::Result<()> {
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(2 * probe))?;
     Ok(())
-}
-
-/// Runs a connection so that its panic ends it and nothing else.
-async fn contained(app: Arc<App>, connection: impl Future<Output = ()>) {
-    app.stats.connections.add(1);
-    let mut connection = Box::pin(connection);
-    std::future::poll_fn(|cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| connection.as_mut().poll(cx)));
-        polled.unwrap_or_else(|_| {
-            app.stats.panics.add(1);
-            tracing::error!("a connection ended by a panic");
-            Poll::Ready(())
-        })
-    })
-    .await;
-    app.stats.connections.add(-1);
 }
 
 /// Sweeps idle channels, and publishes the server's figures once a second.

@@ -100,9 +100,4 @@ impl Outbox {
             self.parts = VecDeque::new();
         }
     }
-
-    #[cfg(test)]
-    pub fn to_vec(&self) -> Vec<u8> {
-        self.parts.iter().flat_map(|part| part.to_vec()).collect()
-    }
 }

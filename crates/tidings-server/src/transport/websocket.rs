@@ -364,10 +364,11 @@ impl Session for WebSocket {
             // A feed that has just ended closes behind its last message.
             self.replies.drain(..).for_each(|reply| out.push(reply));
         }
-        if let Stage::Closing(since) = self.stage {
-            if out.is_empty() && (self.decoder.is_finished() || now >= since + super::LINGER) {
-                self.stage = Stage::Ended;
-            }
+        if let Stage::Closing(since) = self.stage
+            && out.is_empty()
+            && (self.decoder.is_finished() || now >= since + super::LINGER)
+        {
+            self.stage = Stage::Ended;
         }
         if !out.is_empty() {
             self.spoke = now;
@@ -403,7 +404,13 @@ impl Session for WebSocket {
     }
 
     fn end(&self) -> Option<End> {
-        (self.stage == Stage::Ended && self.replies.is_empty()).then_some(End::Close)
+        let ended = self.stage == Stage::Ended && self.replies.is_empty();
+        // A peer that has let the time for its answer pass gets no more of it.
+        ended.then_some(if self.decoder.is_finished() {
+            End::Close
+        } else {
+            End::Cut
+        })
     }
 }
 

@@ -1,0 +1,142 @@
+//! The threads that carry connections: each a runtime of its own, with a fair share of them.
+//!
+//! A connection never changes its thread, so waking its task costs no lock and no system call, and
+//! a crowd of readers is woken by the bell-ringer of their own runtime (docs/decisions/001).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::thread::JoinHandle;
+
+use tidings_core::Tower;
+use tokio::net::TcpStream;
+use tokio::runtime;
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::TaskTracker;
+
+use crate::app::App;
+use crate::connection;
+
+/// Readers that are woken before others have their turn.
+const SLICE: usize = 512;
+
+/// A connection on its way to its thread.
+pub struct Accepted {
+    pub socket: std::net::TcpStream,
+    /// The server is full: it is told so and let go.
+    pub full: bool,
+}
+
+/// All threads.
+pub struct Workers(Vec<Worker>);
+
+struct Worker {
+    queue: mpsc::UnboundedSender<Accepted>,
+    /// Connections that it carries, those in the queue included.
+    load: Arc<AtomicUsize>,
+    thread: JoinHandle<()>,
+}
+
+impl Workers {
+    /// Starts `count` threads.
+    pub fn start(
+        count: usize,
+        app: &Arc<App>,
+        connections: &TaskTracker,
+        stop: &watch::Receiver<bool>,
+    ) -> std::io::Result<Self> {
+        let start = |index| Worker::start(index, app.clone(), connections.clone(), stop.clone());
+        (0..count).map(start).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Gives a connection to the thread that has the fewest.
+    pub fn take(&self, accepted: Accepted) {
+        let load = |worker: &&Worker| worker.load.load(Ordering::Relaxed);
+        let worker = self
+            .0
+            .iter()
+            .min_by_key(load)
+            .expect("there is at least one worker");
+        worker.load.fetch_add(1, Ordering::Relaxed);
+        // A worker ends only when this queue does.
+        let _ = worker.queue.send(accepted);
+    }
+
+    /// Ends the threads, with what they still carry.
+    pub async fn stop(self) {
+        let threads = self
+            .0
+            .into_iter()
+            .map(|worker| worker.thread)
+            .collect::<Vec<_>>();
+        let joined =
+            tokio::task::spawn_blocking(|| threads.into_iter().try_for_each(JoinHandle::join));
+        if !matches!(joined.await, Ok(Ok(()))) {
+            tracing::error!("a worker ended by a panic");
+        }
+    }
+}
+
+impl Worker {
+    fn start(
+        index: usize,
+        app: Arc<App>,
+        connections: TaskTracker,
+        stop: watch::Receiver<bool>,
+    ) -> std::io::Result<Self> {
+        let (queue, mut accepted) = mpsc::unbounded_channel::<Accepted>();
+        let load = Arc::new(AtomicUsize::new(0));
+        let carried = load.clone();
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let run = async move {
+            let tower = Tower::of_this_thread();
+            tokio::spawn(async move { tower.run(SLICE).await });
+            while let Some(Accepted { socket, full }) = accepted.recv().await {
+                let (app, stop, load) = (app.clone(), stop.clone(), carried.clone());
+                connections.spawn(async move {
+                    contained(&app, serve(app.clone(), socket, full, stop)).await;
+                    load.fetch_sub(1, Ordering::Relaxed);
+                });
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn(move || runtime.block_on(run))?;
+        Ok(Self {
+            queue,
+            load,
+            thread,
+        })
+    }
+}
+
+async fn serve(
+    app: Arc<App>,
+    socket: std::net::TcpStream,
+    full: bool,
+    stop: watch::Receiver<bool>,
+) {
+    match TcpStream::from_std(socket) {
+        Ok(socket) => connection::serve(app, socket, full, stop).await,
+        Err(error) => tracing::warn!(%error, "a connection could not be taken"),
+    }
+}
+
+/// Runs a connection so that its panic ends it and nothing else.
+async fn contained(app: &App, connection: impl Future<Output = ()>) {
+    app.stats.connections.add(1);
+    let mut connection = Box::pin(connection);
+    std::future::poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| connection.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| {
+            app.stats.panics.add(1);
+            tracing::error!("a connection ended by a panic");
+            Poll::Ready(())
+        })
+    })
+    .await;
+    app.stats.connections.add(-1);
+}
