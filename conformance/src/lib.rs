@@ -1,1 +1,13 @@
-//! .
+//! What the tests from outside share: a server of their own, and clients that are nothing but
+//! sockets and the wire contract.
+//!
+//! Nothing here uses the project's own encoders: a client that shared them would share their
+//! mistakes.
+
+pub mod checker;
+pub mod http;
+pub mod master;
+pub mod server;
+pub mod sse;
+pub mod wire;
+pub mod ws;

@@ -240,17 +240,8 @@ impl Feed {
                 continue;
             };
             subscription.queued = false;
-            let alone = self.ready.is_empty();
-            let turn = if alone {
-                budget.bytes
-            } else {
-                budget.bytes.min(TURN_BYTES)
-            };
-            let mut share = Budget {
-                count: budget.count,
-                bytes: turn,
-            };
-            let start = out.len();
+            let mut share = share_of(budget, self.ready.is_empty());
+            let (turn, start) = (share.bytes, out.len());
             let bell = Some((&self.signal, key));
             let status = subscription
                 .cursor
@@ -262,6 +253,7 @@ impl Feed {
                 });
             budget.count = share.count;
             budget.bytes -= turn - share.bytes;
+            budget.taken |= share.taken;
             match status {
                 Status::Tail => {}
                 Status::End => {
@@ -281,6 +273,18 @@ impl Feed {
             }
         }
         FeedStatus::Waiting
+    }
+}
+
+/// What one channel gets of the budget: all of it when it is alone, else a turn.
+fn share_of(budget: &Budget, alone: bool) -> Budget {
+    if alone || budget.bytes < TURN_BYTES {
+        return *budget;
+    }
+    Budget {
+        bytes: TURN_BYTES,
+        taken: false,
+        ..*budget
     }
 }
 

@@ -28,8 +28,8 @@ pub enum Start {
 /// A place in one log. It holds no entry: what retention drops meanwhile is told as a [`Gap`].
 pub struct Cursor<T> {
     log: Arc<Log<T>>,
+    /// Epoch and offset of the last entry read or told as lost.
     epoch: Epoch,
-    /// The offset of the last entry read, skipped or told as lost.
     offset: u64,
     /// The number of the last ephemeral entry heard.
     heard: u64,
@@ -45,8 +45,8 @@ pub struct Cursor<T> {
 /// How a cursor came to stand where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opened {
-    /// The position asked for, as it was asked for; `None` for [`Start::Unknown`].
-    pub asked: Option<Position>,
+    /// The position asked for, as it was asked for; [`Position::UNKNOWN`] where it was none.
+    pub asked: Position,
     /// The place after which the reading goes on.
     pub at: Position,
     /// False: the first read tells a gap.
@@ -82,8 +82,22 @@ pub enum Status {
 pub struct Budget {
     /// Entries left.
     pub count: usize,
-    /// Bytes left. An entry that is larger is still taken when it is the first.
+    /// Bytes left.
     pub bytes: usize,
+    /// Something was taken. Until then an entry is taken even if it is larger than `bytes`: a
+    /// reading must go on, whatever its budget.
+    pub taken: bool,
+}
+
+impl Budget {
+    /// Up to `count` entries and `bytes` bytes.
+    pub fn new(count: usize, bytes: usize) -> Self {
+        Self {
+            count,
+            bytes,
+            taken: false,
+        }
+    }
 }
 
 /// How far a reader that once was at the tail may fall behind.
@@ -107,44 +121,51 @@ impl<T> Cursor<T> {
         let mut state = lock(&log.state);
         state.trim(now);
         let before_oldest = state.oldest() - 1;
-        let (offset, lost) = match start {
-            Start::Now => (state.head, None),
-            Start::Earliest => (before_oldest, None),
-            Start::Last(n) => (before_oldest.max(state.head.saturating_sub(n as u64)), None),
-            Start::At(at) if at.epoch != state.epoch => (before_oldest, Some(otherwise)),
-            Start::At(at) if at.offset > state.head => {
-                (before_oldest, Some(GapReason::UnknownCursor))
+        let here = |offset| Position {
+            epoch: state.epoch,
+            offset,
+        };
+        let (asked, lost) = match start {
+            Start::Now => (here(state.head), None),
+            Start::Earliest => (here(before_oldest), None),
+            Start::Last(n) => (
+                here(before_oldest.max(state.head.saturating_sub(n as u64))),
+                None,
+            ),
+            Start::Unknown | Start::At(Position::UNKNOWN) => {
+                (Position::UNKNOWN, Some(GapReason::UnknownCursor))
             }
-            Start::At(at) => (at.offset, None),
-            Start::Unknown => (before_oldest, Some(GapReason::UnknownCursor)),
+            Start::At(at) if at.epoch != state.epoch => (at, Some(otherwise)),
+            Start::At(at) if at.offset > state.head => (at, Some(GapReason::UnknownCursor)),
+            Start::At(at) => (at, None),
         };
         let cursor = Self {
             log: log.clone(),
-            epoch: state.epoch,
-            offset,
+            epoch: asked.epoch,
+            offset: asked.offset,
             heard: state.whispered,
             lost,
             live: false,
-            past_end: state.ended && lost.is_none() && offset == state.head,
+            past_end: state.ended && lost.is_none() && asked.offset == state.head,
             ticket: None,
         };
+        let recovered = lost.is_none() && asked.offset >= before_oldest;
         let opened = Opened {
-            asked: match start {
-                Start::At(at) => Some(at),
-                Start::Unknown => None,
-                _ => Some(cursor.position()),
+            asked,
+            at: if recovered {
+                asked
+            } else {
+                here(before_oldest)
             },
-            at: Position {
-                epoch: state.epoch,
-                offset: offset.max(before_oldest),
-            },
-            recovered: lost.is_none() && offset >= before_oldest,
+            recovered,
             past_end: cursor.past_end,
         };
+        drop(state);
         (cursor, opened)
     }
 
-    /// The place after what was read.
+    /// The place after what was read or told as lost: while a loss is not told, the place that was
+    /// asked for, so that a reader which comes back with it is told then.
     pub fn position(&self) -> Position {
         Position {
             epoch: self.epoch,
@@ -175,12 +196,12 @@ impl<T> Cursor<T> {
         if let Some(gap) = self.take_loss(&state, now, lag) {
             take(Item::Gap(gap));
         }
-        let mut first = true;
         loop {
             if let Some(entry) = self.next_ephemeral(&state) {
-                if budget.bytes == 0 {
+                if entry.size > budget.bytes && budget.taken {
                     return Status::More;
                 }
+                budget.taken = true;
                 budget.bytes = budget.bytes.saturating_sub(entry.size);
                 self.heard = entry.number;
                 take(Item::Ephemeral(entry.value.clone()));
@@ -191,10 +212,10 @@ impl<T> Cursor<T> {
             };
             let entry = &state.entries[index];
             let size = entry.size as usize;
-            if budget.count == 0 || (size > budget.bytes && !(first && budget.bytes > 0)) {
+            if budget.count == 0 || (size > budget.bytes && budget.taken) {
                 return Status::More;
             }
-            first = false;
+            budget.taken = true;
             budget.count -= 1;
             budget.bytes = budget.bytes.saturating_sub(size);
             self.offset += 1;

@@ -70,6 +70,15 @@ pub struct Position {
     pub offset: u64,
 }
 
+impl Position {
+    /// The place of a reader whose cursor nobody could have had: `0-0`. Asked for again, it is
+    /// unknown again.
+    pub const UNKNOWN: Self = Self {
+        epoch: Epoch([b'0', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        offset: 0,
+    };
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.epoch.as_str(), self.offset)

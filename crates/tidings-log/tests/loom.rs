@@ -40,10 +40,7 @@ fn follow(log: &Arc<Log<u64>>) -> Vec<u64> {
     let signal = Signal::new();
     let mut seen = Vec::new();
     loop {
-        let mut budget = Budget {
-            count: 8,
-            bytes: 64,
-        };
+        let mut budget = Budget::new(8, 64);
         let status = cursor.read(0, &mut budget, LAG, Some((&signal, 0)), |item| match item {
             Item::Entry(offset, _) => seen.push(offset),
             Item::Gap(gap) => seen.extend(gap.from.expect("one epoch")..=gap.to),
@@ -132,10 +129,7 @@ fn a_reader_that_leaves_takes_its_note_along() {
         let log = log(8);
         let (mut cursor, _) = Cursor::open(&log, Start::Now, GapReason::EpochChanged, 0);
         let signal = Signal::new();
-        let mut budget = Budget {
-            count: 8,
-            bytes: 64,
-        };
+        let mut budget = Budget::new(8, 64);
         cursor.read(0, &mut budget, LAG, Some((&signal, 0)), |_| {});
         let writer = {
             let log = log.clone();

@@ -103,9 +103,9 @@ fn run(steps: Vec<Step>) {
         age: 1_000,
         ephemeral_count: 3,
     };
-    let mut epoch_number = 0;
+    let mut epoch_number = 1;
     let first = Position {
-        epoch: Epoch::from_number(0),
+        epoch: Epoch::from_number(1),
         offset: 0,
     };
     let log: Arc<Log<Value>> = Log::new(first, false, retention);
@@ -178,8 +178,14 @@ fn run(steps: Vec<Step>) {
                 assert_eq!(opened.recovered, recovered);
                 let at = match start {
                     Start::At(at) => at,
+                    Start::Unknown => Position::UNKNOWN,
                     _ => opened.at,
                 };
+                assert_eq!(
+                    (cursor.position(), opened.asked),
+                    (at, at),
+                    "until a loss is told"
+                );
                 readers[index] = Some(Reader {
                     cursor,
                     at,
@@ -210,7 +216,7 @@ fn read(
     bytes: usize,
 ) {
     let oldest = model.oldest_kept(retention, now);
-    let mut budget = Budget { count, bytes };
+    let mut budget = Budget::new(count, bytes);
     let mut items = Vec::new();
     let status = reader
         .cursor
@@ -287,10 +293,7 @@ fn a_reader_at_the_tail_that_falls_behind_the_lag_limit_is_told() {
     };
     let read = |cursor: &mut Cursor<Position>, now| {
         let mut items = Vec::new();
-        let mut budget = Budget {
-            count: 1_000,
-            bytes: 1 << 20,
-        };
+        let mut budget = Budget::new(1_000, 1 << 20);
         cursor.read(now, &mut budget, lag, None, |item| items.push(item));
         items
     };

@@ -43,7 +43,7 @@ fn a_crowd_is_woken_in_slices_and_nobody_is_left_out() {
     for _ in 0..1_000 {
         let (mut cursor, _) = Cursor::open(&log, Start::Now, GapReason::EpochChanged, 0);
         let signal = Signal::new();
-        let mut budget = Budget { count: 1, bytes: 1 };
+        let mut budget = Budget::new(1, 1);
         cursor.read(0, &mut budget, lag, Some((&signal, 7)), |_| {});
         assert!(signal.poll_rung(&mut cx, &mut Vec::new()).is_pending());
         readers.push((cursor, signal));

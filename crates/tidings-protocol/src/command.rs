@@ -137,12 +137,23 @@ struct Header<'a> {
     time: Option<&'a RawValue>,
 }
 
+const EXAMPLE: &str =
+    r#"a command is a JSON object such as {"type":"subscribe","id":1,"channel":"room:7"}"#;
+
+fn is_object(json: &[u8]) -> bool {
+    json.trim_ascii_start().starts_with(b"{")
+}
+
 /// Why a command was refused, with its id where it could be read.
 pub type Refused<'a> = (Option<&'a RawValue>, Problem);
 
 impl<'a> Command<'a> {
     /// Parses one text frame.
     pub fn parse(text: &'a str) -> Result<Self, Refused<'a>> {
+        // serde would read a list as a struct, too, by position.
+        if !is_object(text.as_bytes()) {
+            return Err((None, invalid(EXAMPLE.into())));
+        }
         let header: Header<'a> = match serde_json::from_str(text) {
             Ok(header) => header,
             Err(error) => return Err((id_of(text), not_a_command(&error))),
@@ -210,6 +221,12 @@ fn checked_id(id: Option<&RawValue>) -> Result<Option<&RawValue>, Problem> {
 
 /// Parses the body of a request.
 pub fn parse_body<'a, T: Deserialize<'a>>(body: &'a [u8], shape: &str) -> Result<T, Problem> {
+    if !is_object(body) {
+        return Err(Problem::new(
+            Code::BadRequest,
+            format!("the body is not {shape}"),
+        ));
+    }
     serde_json::from_slice(body).map_err(|error| {
         Problem::new(
             Code::BadRequest,
@@ -219,9 +236,7 @@ pub fn parse_body<'a, T: Deserialize<'a>>(body: &'a [u8], shape: &str) -> Result
 }
 
 fn not_a_command(error: &serde_json::Error) -> Problem {
-    invalid(format!(
-        "a command is a JSON object such as {{\"type\":\"subscribe\",\"id\":1,\"channel\":\"room:7\"}}: {error}"
-    ))
+    invalid(format!("{EXAMPLE}: {error}"))
 }
 
 fn invalid(detail: String) -> Problem {

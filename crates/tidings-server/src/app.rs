@@ -43,6 +43,11 @@ impl App {
         &self.stats
     }
 
+    /// The hub: to publish from the same process, and for its counters.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         self.hub.limits()
     }

@@ -26,8 +26,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
 
 use crate::app::App;
-use crate::handler::handle;
-use crate::reply::{Answer, Reply, Takeover, refusal};
+use crate::handler::{handle, turn_away};
+use crate::reply::{Answer, Reply, Takeover};
 use crate::transport::{Session, Stream, pump};
 
 /// Serves a connection to its end.
@@ -223,12 +223,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     if full {
-        let problem = Problem::new(
-            Code::ServerFull,
-            "the server has as many connections as it may; ask again",
-        );
-        app.stats.refused(&problem);
-        return Ok(refusal(&problem));
+        return Ok(turn_away(&app, request));
     }
     match handle(&app, request).await {
         Reply::Answer(answer) => Ok(answer),

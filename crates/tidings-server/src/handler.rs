@@ -36,11 +36,20 @@ where
     let admitted = app.access.check(head.version, &head.uri, &head.headers);
     let handled = match admitted {
         Ok(()) => route(app, &head, body).await,
-        Err(problem) => return refuse(app, &head, &problem),
+        Err(problem) => return refuse(app, &head, &problem).into(),
     };
-    let mut reply = handled.unwrap_or_else(|problem| refuse(app, &head, &problem));
+    let mut reply = handled.unwrap_or_else(|problem| refuse(app, &head, &problem).into());
     app.access.cors(origin.as_ref(), reply.headers_mut());
     reply
+}
+
+/// Answers a request for which the server has no room.
+pub fn turn_away<B>(app: &App, request: Request<B>) -> Answer {
+    let problem = Problem::new(
+        Code::ServerFull,
+        "the server has as many connections as it may; ask again",
+    );
+    refuse(app, &request.into_parts().0, &problem)
 }
 
 async fn route<B>(app: &Arc<App>, head: &request::Parts, body: B) -> Handled
@@ -163,7 +172,11 @@ async fn open<B: Body>(
             "a GET here has no body; POST /read takes one",
         ));
     }
-    start(app, head, reading()?).await
+    let mut reading = reading()?;
+    if head.method == Method::HEAD {
+        reading.transport = Transport::Poll;
+    }
+    start(app, head, reading).await
 }
 
 /// Begins a reading that is no WebSocket.
@@ -172,7 +185,7 @@ async fn start(app: &Arc<App>, head: &request::Parts, reading: Reading) -> Handl
         return Err(going_away());
     }
     let mut feed = reading.open(app, None).await?;
-    if head.method == Method::HEAD || reading.transport == Transport::Poll {
+    if reading.transport == Transport::Poll {
         return Ok(poll::answer(app, &reading, &mut feed, &head.method, &head.headers).into());
     }
     if reading.transport == Transport::Sse {
@@ -297,12 +310,12 @@ async fn operations(app: &Arc<App>, path: &str) -> Result<Answer, Problem> {
 }
 
 /// Refuses a request in the form that its reader understands.
-fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Reply {
+fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Answer {
     app.stats.refused(problem);
     let wishes = wishes(head);
     let events = wishes.accepts_events && !wishes.upgrade && head.method == Method::GET;
     if !events || !problem.code.temporary() {
-        return refusal(problem).into();
+        return refusal(problem);
     }
     let retry = spread(app.limits().retry);
     let notice = Notice::Error {
@@ -321,7 +334,7 @@ fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Reply {
         sse_refusal(id, retry, &notice),
     );
     no_buffering(answer.headers_mut());
-    answer.into()
+    answer
 }
 
 fn going_away() -> Problem {

@@ -93,10 +93,7 @@ async fn round_trip(app: &App) -> Result<(), Problem> {
     let mut deliveries = Vec::new();
     while deliveries.is_empty() {
         std::future::poll_fn(|cx| feed.poll_ready(cx)).await;
-        let mut budget = Budget {
-            count: 1,
-            bytes: 1 << 10,
-        };
+        let mut budget = Budget::new(1, 1 << 10);
         feed.read(
             app.now().monotonic,
             &mut budget,

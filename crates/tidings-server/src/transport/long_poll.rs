@@ -42,6 +42,8 @@ impl LongPoll {
 
 impl Session for LongPoll {
     const TRANSPORT: Transport = Transport::LongPoll;
+    /// The length of the answer is known only with it.
+    const HEAD_WAITS: bool = true;
 
     fn fill(&mut self, cx: &mut Context<'_>, out: &mut Outbox) {
         if self.answered {

@@ -37,6 +37,9 @@ pub trait Session {
     /// Which one it is.
     const TRANSPORT: Transport;
 
+    /// The head goes out with the first bytes instead of at once: they complete it.
+    const HEAD_WAITS: bool = false;
+
     /// Puts what is to be said into `out`, which is empty; registers the task where there is
     /// nothing yet.
     fn fill(&mut self, cx: &mut Context<'_>, out: &mut Outbox);

@@ -73,10 +73,7 @@ pub fn answer_at_once(app: &App, page: Page) -> Answer {
 /// Reads up to `limit` messages and writes the answer's body.
 pub fn read(app: &App, feed: &mut Feed, limit: usize) -> Page {
     let limits = app.limits();
-    let mut budget = Budget {
-        count: limit,
-        bytes: limits.poll_bytes,
-    };
+    let mut budget = Budget::new(limit, limits.poll_bytes);
     let mut deliveries = Vec::new();
     let status = feed.read(
         app.now().monotonic,

@@ -172,11 +172,10 @@ impl<S: Session> Pump<'_, S> {
                 self.out.push(Bytes::from_static(b"0\r\n\r\n"));
             }
         }
-        if !self.out.is_empty() {
-            // With the first words: a poll's length is known only then.
-            if let Some(head) = self.head.take() {
-                self.out.push_front(head);
-            }
+        if !(S::HEAD_WAITS && self.out.is_empty())
+            && let Some(head) = self.head.take()
+        {
+            self.out.push_front(head);
         }
     }
 

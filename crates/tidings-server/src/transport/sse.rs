@@ -38,9 +38,6 @@ enum Stage {
     Ended,
 }
 
-/// The position of a reader that gave none which can be read: asked for again, it is a gap again.
-const UNKNOWN: &str = "0-0";
-
 impl Sse {
     /// A stream over `feed`.
     pub fn new(app: &Arc<App>, feed: Feed, user: Option<Arc<str>>, raw: bool) -> Self {
@@ -58,13 +55,11 @@ impl Sse {
     }
 
     fn begin(&mut self, out: &mut Outbox) {
-        let unknown: Position = UNKNOWN.parse().expect("a position");
         let mut channels = Vec::new();
         for key in 0..self.feed.len() as u32 {
             let name = self.feed.channel(key).expect("keys count from 0");
             let opened = self.feed.opened(key).expect("keys count from 0");
-            self.places
-                .push((NameHash::of(name), opened.asked.unwrap_or(unknown)));
+            self.places.push((NameHash::of(name), opened.asked));
             let place = Place {
                 at: opened.at,
                 recovered: opened.recovered,
@@ -104,10 +99,7 @@ impl Sse {
 
     fn read(&mut self, out: &mut Outbox) -> FeedStatus {
         let limits = self.app.limits();
-        let mut budget = Budget {
-            count: usize::MAX,
-            bytes: limits.flush_bytes,
-        };
+        let mut budget = Budget::new(usize::MAX, limits.flush_bytes);
         let mut deliveries = Vec::new();
         let now = self.app.now().monotonic;
         let status = self

@@ -259,10 +259,7 @@ impl WebSocket {
             return;
         }
         let limits = self.app.limits();
-        let mut budget = Budget {
-            count: usize::MAX,
-            bytes: limits.flush_bytes,
-        };
+        let mut budget = Budget::new(usize::MAX, limits.flush_bytes);
         let mut deliveries = Vec::new();
         let now = self.app.now().monotonic;
         let status = self

@@ -77,7 +77,8 @@ impl EpochNames {
     fn epoch(&self, name: &ChannelName, source: &Source) -> Epoch {
         // Eight characters: short on the wire, and one chance in 10^12 that a change goes unseen.
         const RANGE: u64 = 36u64.pow(8);
-        Epoch::from_number(self.hash(name, source) % RANGE)
+        // Never 0: the epoch of a cursor that nobody could have.
+        Epoch::from_number(self.hash(name, source) % (RANGE - 1) + 1)
     }
 
     fn hash(&self, name: &ChannelName, more: &impl Hash) -> u64 {

@@ -58,10 +58,7 @@ impl Setup {
     fn first_gap(&self, start: Start, now: Millis) -> Option<GapReason> {
         let (mut cursor, _) = self.open(start, now);
         let mut gap = None;
-        let mut budget = tidings_log::Budget {
-            count: 9,
-            bytes: 999,
-        };
+        let mut budget = tidings_log::Budget::new(9, 999);
         let lag = tidings_log::LagLimit {
             bytes: u64::MAX,
             age: u64::MAX,

@@ -1,0 +1,217 @@
+//! The master property, from outside: whatever a reader goes through, it is given each message once,
+//! in order, or is told of a gap that is true.
+//!
+//! Publishers and wandering readers meet on a server that is known by its address alone.
+
+pub mod content;
+pub mod ledger;
+mod poll;
+mod publisher;
+pub mod reader;
+mod sse;
+mod ws;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use tokio::task::JoinSet;
+use tokio::time::interval;
+
+use crate::http::{get, percent};
+use ledger::Ledger;
+use publisher::{Publisher, ok};
+use reader::{Reader, TRANSPORTS, Tally};
+
+/// How often a run says how far it is.
+const PROGRESS: Duration = Duration::from_secs(10);
+
+/// What a run is to be.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What decides everything that is random.
+    pub seed: u64,
+    /// How many channels every reader reads.
+    pub channels: usize,
+    /// Messages on all of them.
+    pub messages: u64,
+    /// Messages a second; 0 for as many as the server takes.
+    pub rate: u64,
+    /// How many readers there are.
+    pub readers: usize,
+    /// Where losses are part of the run; `None`: nothing may be lost.
+    pub losses: Option<Losses>,
+}
+
+/// What makes readers lose messages.
+#[derive(Clone, Debug)]
+pub struct Losses {
+    /// The count of the server's history, which is its only bound that is reached.
+    pub keep: u64,
+    /// The longest pause of a reader between two connections.
+    pub pause: Duration,
+    /// Epochs of each channel: one more than there are `DELETE`s.
+    pub epochs: usize,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Messages published.
+    pub published: u64,
+    /// The sum of what the readers have been through.
+    pub tally: Tally,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Does a run on the server at `addr`, whose history must hold it all, or be what `losses` says.
+///
+/// # Errors
+/// The first thing that was not as it has to be, with the plan and the state of all.
+pub async fn run(addr: SocketAddr, plan: &Plan) -> Result<Report, String> {
+    let began = Instant::now();
+    let ledger = begin(addr, plan)
+        .await
+        .map_err(|fault| format!("{plan:?}: {fault}"))?;
+    let mut report = Report::default();
+    let mut tasks = start(addr, plan, &ledger).await;
+    let mut ticks = interval(PROGRESS);
+    loop {
+        let done = tokio::select! {
+            done = tasks.join_next() => done,
+            _ = ticks.tick() => {
+                eprintln!("channels {}, seed {}: {} of {} published", plan.channels, plan.seed, ledger.published(), plan.messages);
+                continue;
+            }
+        };
+        let Some(done) = done else { break };
+        // The others are dropped with their set: the first fault is the one that counts.
+        let tally = match done {
+            Ok(Ok(tally)) => tally,
+            Ok(Err(fault)) => return Err(format!("{plan:?}: {fault}")),
+            Err(panic) => return Err(format!("{plan:?}: {panic}\n{}", ledger.state())),
+        };
+        report.tally.add(&tally);
+    }
+    report.published = ledger.published();
+    report.took = began.elapsed();
+    complete(plan, &report)?;
+    Ok(report)
+}
+
+/// Names the channels, which nobody else has, and asks for their epochs.
+async fn begin(addr: SocketAddr, plan: &Plan) -> Result<Arc<Ledger>, String> {
+    let run = fastrand::u64(..);
+    let names: Vec<String> = (0..plan.channels)
+        .map(|channel| format!("방:{run:x}-{channel}🎉"))
+        .collect();
+    let epochs = plan
+        .losses
+        .as_ref()
+        .map_or(1, |losses| losses.epochs as u64);
+    let share = |channel: u64| {
+        let count = plan.messages / plan.channels as u64
+            + u64::from(channel < plan.messages % plan.channels as u64);
+        let mut plan = vec![count / epochs; epochs as usize];
+        plan[0] += count % epochs;
+        plan
+    };
+    let plans = (0..plan.channels as u64).map(share).collect();
+    let keep = plan.losses.as_ref().map(|losses| losses.keep);
+    let ledger = Ledger::new(names, plans, keep);
+    for (channel, name) in ledger.channels.iter().enumerate() {
+        let answer = ok(get(addr, &format!("/channels/{}", percent(name))).await)?;
+        let cursor = answer["cursor"]
+            .as_str()
+            .and_then(|cursor| cursor.strip_suffix("-0"));
+        ledger.begin(
+            channel,
+            cursor.ok_or_else(|| format!("a new channel answers {answer}"))?,
+        );
+    }
+    Ok(Arc::new(ledger))
+}
+
+/// Starts readers and publishers; a publisher's tally is empty.
+async fn start(
+    addr: SocketAddr,
+    plan: &Plan,
+    ledger: &Arc<Ledger>,
+) -> JoinSet<Result<Tally, String>> {
+    let mut rng = Rng::with_seed(plan.seed);
+    let mut tasks = JoinSet::new();
+    let pause = plan.losses.as_ref().map(|losses| losses.pause);
+    for _ in 0..plan.readers {
+        tasks.spawn(Reader::new(addr, ledger.clone(), pause, rng.fork()).run());
+    }
+    let publishers = plan.channels.min(2);
+    for first in 0..publishers {
+        let channels = (first..plan.channels).step_by(publishers).collect();
+        let rate = plan.rate.div_ceil(publishers as u64);
+        let publisher = Publisher::connect(addr, ledger.clone(), channels, rate, rng.fork()).await;
+        tasks.spawn(async move { publisher.run().await.map(|()| Tally::default()) });
+    }
+    tasks
+}
+
+/// Nothing missing at the end, and a run that tried nothing proves nothing.
+fn complete(plan: &Plan, report: &Report) -> Result<(), String> {
+    let tally = &report.tally;
+    let came: u64 = tally.messages.iter().sum();
+    let wanted = plan.messages * plan.readers as u64;
+    let whole = match plan.losses {
+        None => came == wanted && tally.gaps == 0,
+        Some(_) => came + tally.lost <= wanted && came > 0,
+    };
+    let tried = tally
+        .opened
+        .iter()
+        .chain(&tally.cut)
+        .chain(&tally.messages)
+        .all(|&count| count > 0);
+    match whole && tried && report.published == plan.messages {
+        true => Ok(()),
+        false => Err(format!("{plan:?}: {came} came of {wanted}; {report:?}")),
+    }
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        for way in 0..TRANSPORTS.len() {
+            self.opened[way] += other.opened[way];
+            self.cut[way] += other.cut[way];
+            self.messages[way] += other.messages[way];
+        }
+        self.gaps += other.gaps;
+        self.lost += other.lost;
+        self.repeats += other.repeats;
+    }
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let tally = &self.tally;
+        let came: u64 = tally.messages.iter().sum();
+        let rate = self.published as f64 / self.took.as_secs_f64();
+        write!(
+            f,
+            "{} published in {:.1} s ({rate:.0}/s), {came} read",
+            self.published,
+            self.took.as_secs_f64()
+        )?;
+        for (way, name) in TRANSPORTS.iter().enumerate() {
+            let (opened, cut, came) = (tally.opened[way], tally.cut[way], tally.messages[way]);
+            write!(
+                f,
+                "; {name} {opened} connections ({cut} cut) {came} messages"
+            )?;
+        }
+        write!(
+            f,
+            "; {} gaps told, {} offsets lost in them, {} repeats",
+            tally.gaps, tally.lost, tally.repeats
+        )
+    }
+}

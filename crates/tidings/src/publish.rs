@@ -1,0 +1,298 @@
+//! `tidings pub`: one message, or every line of standard input as it comes, in order. A line waits
+//! until the one before it is held by the server; a few lines more are read ahead, no file is kept.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{json, value::RawValue};
+use tidings_client::{Client, Error, Publish, Receipt, Timings};
+
+use crate::cli::{PublishArgs, Receipts};
+use crate::lines::{self, Line};
+use crate::{complain, refused, runtime, usage};
+
+/// The pause before another attempt where the server wishes for none.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Publishes what the arguments say.
+///
+/// # Errors
+///
+/// What keeps the command from starting.
+pub fn run(args: &PublishArgs) -> anyhow::Result<ExitCode> {
+    let from_lines = matches!(args.data.as_deref(), None | Some("-"));
+    if from_lines && args.key.is_some() {
+        complain("--key is for one message; lines of standard input get keys of their own");
+        return Ok(usage());
+    }
+    let mut builder = Client::builder(&args.target.url);
+    if let Some(user) = &args.target.user {
+        builder = builder.user(user);
+    }
+    if from_lines {
+        builder = builder.timings(patient());
+    }
+    let client = match builder.build() {
+        Ok(client) => client,
+        Err(error) => return Ok(fail(&error)),
+    };
+    let publisher = Publisher { client, args };
+    let runtime = runtime()?;
+    let ended = if from_lines {
+        runtime.block_on(publisher.lines())
+    } else {
+        let data = args.data.clone().unwrap_or_default();
+        Ok(runtime.block_on(publisher.one(data)))
+    };
+    runtime.shutdown_background();
+    ended
+}
+
+/// Lines are tried for ever: short rounds of attempts, so that somebody is told between them.
+fn patient() -> Timings {
+    Timings {
+        publish: Duration::from_secs(5),
+        backoff_first: Duration::from_millis(100),
+        backoff_max: Duration::from_secs(2),
+        ..Timings::default()
+    }
+}
+
+struct Publisher<'a> {
+    client: Client,
+    args: &'a PublishArgs,
+}
+
+impl Publisher<'_> {
+    /// Publishes one message; the client tries again for half a minute.
+    async fn one(&self, data: String) -> ExitCode {
+        let args = self.args;
+        let mut publish = match self.message(data.into_bytes(), Source::Argument) {
+            Ok(publish) => publish,
+            Err(wrong) => {
+                complain(wrong);
+                return usage();
+            }
+        };
+        publish.close = args.close;
+        publish.key.clone_from(&args.key);
+        match self.client.publish(&args.channel, publish).await {
+            Ok(receipt) => {
+                self.print(&receipt);
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error),
+        }
+    }
+
+    /// Publishes lines until there are no more.
+    async fn lines(&self) -> anyhow::Result<ExitCode> {
+        let keys = Keys::new()?;
+        let mut lines = lines::read(io::stdin())?;
+        let mut code = ExitCode::SUCCESS;
+        let mut number = 0_u64;
+        while let Some(line) = lines.recv().await {
+            number += 1;
+            let data = match line {
+                Line::Whole(data) => data,
+                Line::TooLong => {
+                    let most = lines::BYTES_MAX;
+                    complain(format!("line {number}: longer than {most} bytes; left out"));
+                    code = refused();
+                    continue;
+                }
+                Line::Failed(error) => {
+                    complain(format!("standard input cannot be read: {error}"));
+                    return Ok(refused());
+                }
+            };
+            let publish = match self.message(data, Source::Line) {
+                Ok(publish) => publish.key(keys.of(number)),
+                Err(wrong) => {
+                    complain(format!("line {number}: {wrong}; left out"));
+                    code = refused();
+                    continue;
+                }
+            };
+            match self.until_held(publish, number).await {
+                Ok(receipt) => self.print(&receipt),
+                Err(error) => {
+                    complain(format!("line {number}: {error}"));
+                    code = refusal_code(&error);
+                    if !only_this_line(&error) {
+                        return Ok(code);
+                    }
+                }
+            }
+        }
+        if self.args.close {
+            return self.close(&keys, code).await;
+        }
+        Ok(code)
+    }
+
+    /// Ends the channel after the last line.
+    async fn close(&self, keys: &Keys, code: ExitCode) -> anyhow::Result<ExitCode> {
+        let publish = Publish::default().close().key(keys.of(0));
+        match self.until_held(publish, 0).await {
+            Ok(receipt) => {
+                self.print(&receipt);
+                Ok(code)
+            }
+            Err(error) => Ok(fail(&error)),
+        }
+    }
+
+    /// Tries under one key until the server holds the message or refuses it for good.
+    async fn until_held(&self, publish: Publish, number: u64) -> Result<Receipt, Error> {
+        let mut told = false;
+        loop {
+            let sent = self.client.publish(&self.args.channel, publish.clone());
+            match sent.await {
+                Err(error) if error.is_temporary() => {
+                    if !told {
+                        complain(format!(
+                            "line {number}: {error}; trying on until it is held"
+                        ));
+                        told = true;
+                    }
+                    tokio::time::sleep(error.retry_after().unwrap_or(PAUSE)).await;
+                }
+                Ok(receipt) => {
+                    if told {
+                        complain(format!("line {number}: held now, going on"));
+                    }
+                    return Ok(receipt);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The message that these bytes are.
+    fn message(&self, data: Vec<u8>, source: Source) -> Result<Publish, String> {
+        let args = self.args;
+        let kind = &args.kind;
+        let not_text = || "this is not UTF-8".to_owned();
+        let mut publish = if kind.json {
+            serde_json::from_slice::<&RawValue>(&data)
+                .map_err(|error| format!("this is not JSON: {error}"))?;
+            typed(data, "application/json")
+        } else if kind.text {
+            Publish::text(String::from_utf8(data).map_err(|_| not_text())?)
+        } else if let Some(media_type) = &kind.media_type {
+            typed(data, media_type)
+        } else if source == Source::Argument {
+            Publish::guess(data)
+        } else {
+            String::from_utf8(data)
+                .map_or_else(|error| Publish::bytes(error.into_bytes()), Publish::text)
+        };
+        publish.event.clone_from(&args.event);
+        publish.ephemeral = args.ephemeral;
+        Ok(publish)
+    }
+
+    fn print(&self, receipt: &Receipt) {
+        if self.args.quiet {
+            return;
+        }
+        let line = match self.args.receipts {
+            Receipts::Text => receipt_text(receipt),
+            Receipts::Json => receipt_json(receipt),
+        };
+        // Whoever closed the output wants no receipts; the messages are wanted still.
+        let _ = writeln!(io::stdout().lock(), "{line}");
+    }
+}
+
+/// Where the bytes of a message came from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Argument,
+    Line,
+}
+
+fn typed(data: Vec<u8>, media_type: &str) -> Publish {
+    let mut publish = Publish::guess(data);
+    publish.content_type = Some(media_type.to_owned());
+    publish
+}
+
+fn receipt_text(receipt: &Receipt) -> String {
+    let place = match &receipt.position {
+        Some(position) => position.to_string(),
+        None => "ephemeral".into(),
+    };
+    let again = if receipt.duplicate {
+        " (published before)"
+    } else {
+        ""
+    };
+    let (channel, subscribers) = (&receipt.channel, receipt.subscribers);
+    let plural = if subscribers == 1 { "" } else { "s" };
+    format!("{channel} {place}, {subscribers} subscriber{plural}{again}")
+}
+
+fn receipt_json(receipt: &Receipt) -> String {
+    let mut object = json!({"channel": receipt.channel, "subscribers": receipt.subscribers});
+    if let Some(position) = &receipt.position {
+        object["epoch"] = json!(position.epoch);
+        object["offset"] = json!(position.offset);
+    }
+    if receipt.duplicate {
+        object["duplicate"] = json!(true);
+    }
+    object.to_string()
+}
+
+fn fail(error: &Error) -> ExitCode {
+    complain(error);
+    refusal_code(error)
+}
+
+fn refusal_code(error: &Error) -> ExitCode {
+    match error {
+        Error::Url(_) | Error::TlsUnsupported(_) | Error::Argument(_) => usage(),
+        _ => refused(),
+    }
+}
+
+/// Whether the next line may fare better.
+fn only_this_line(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Some("message_too_large" | "body_too_large" | "invalid_payload")
+    ) || error.status() == Some(413)
+}
+
+/// Idempotency keys of the lines of one run.
+struct Keys {
+    run: u64,
+}
+
+impl Keys {
+    fn new() -> anyhow::Result<Self> {
+        let run = getrandom::u64()
+            .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+        Ok(Self { run })
+    }
+
+    fn of(&self, number: u64) -> String {
+        format!("{:016x}-{number:x}", self.run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_fit_and_differ() {
+        let keys = Keys { run: u64::MAX };
+        assert!(keys.of(u64::MAX).len() <= 64);
+        assert_ne!(keys.of(1), keys.of(2));
+        assert_ne!(keys.of(1), Keys { run: 1 }.of(1));
+    }
+}

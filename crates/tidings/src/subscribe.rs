@@ -1,0 +1,260 @@
+//! `tidings sub`: prints the messages of channels as they come. Reconnecting and resuming is the
+//! client's; here stands what is printed where, and how it ends.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tidings_client::{
+    Client, Error, Event, Message, Payload, Start, State, SubscribeOptions, Subscription,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::cli::SubscribeArgs;
+use crate::{complain, refused, runtime, usage};
+
+/// How long an output that takes nothing may delay the end.
+const STUCK: Duration = Duration::from_secs(1);
+
+/// Follows the channels that the arguments name.
+///
+/// # Errors
+///
+/// What keeps the command from starting.
+pub fn run(args: &SubscribeArgs) -> anyhow::Result<ExitCode> {
+    let mut builder = Client::builder(&args.target.url);
+    if let Some(user) = &args.target.user {
+        builder = builder.user(user);
+    }
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
+        let channels: Vec<&str> = args.channels.iter().map(String::as_str).collect();
+        let options = SubscribeOptions {
+            transport: args.transport,
+            after: start(args),
+            ..SubscribeOptions::default()
+        };
+        let begun = builder
+            .build()
+            .and_then(|client| client.subscribe(&channels, options));
+        match begun {
+            Ok(subscription) => follow(subscription, args).await,
+            Err(error) => {
+                complain(error);
+                Ok(usage())
+            }
+        }
+    });
+    runtime.shutdown_background();
+    ended
+}
+
+fn start(args: &SubscribeArgs) -> Start {
+    match (args.last, args.after.as_slice()) {
+        (Some(count), _) => Start::Last(count),
+        (None, []) => Start::Now,
+        (None, [one]) => Start::Cursor(one.clone()),
+        (None, many) => Start::Cursors(many.to_vec()),
+    }
+}
+
+async fn follow(mut subscription: Subscription, args: &SubscribeArgs) -> anyhow::Result<ExitCode> {
+    let mut signal = stop_on_signal().context("signals cannot be received")?;
+    let printer = Printer {
+        json: args.json,
+        named: args.channels.len() > 1,
+        quiet: args.quiet,
+        terminal: io::stdout().is_terminal(),
+    };
+    loop {
+        let event = tokio::select! {
+            event = subscription.next() => event,
+            _ = &mut signal => {
+                tell_cursors(&subscription, args.quiet);
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
+        match event {
+            None => return Ok(ExitCode::SUCCESS),
+            Some(Err(error)) => {
+                complain(&error);
+                return Ok(if matches!(error, Error::Argument(_)) {
+                    usage()
+                } else {
+                    refused()
+                });
+            }
+            Some(Ok(Event::Message(message))) => match printer.message(&message) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                    return Ok(ExitCode::SUCCESS);
+                }
+                Err(error) => return Err(error).context("the output cannot be written"),
+            },
+            Some(Ok(event)) => printer.tell(&event),
+        }
+    }
+}
+
+/// Resolves at Ctrl-C or SIGTERM. A second signal, or an output that nobody takes, ends the process.
+fn stop_on_signal() -> io::Result<oneshot::Receiver<()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (sender, receiver) = oneshot::channel();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        let _ = sender.send(());
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = tokio::time::sleep(STUCK) => {}
+        }
+        std::process::exit(0);
+    });
+    Ok(receiver)
+}
+
+fn tell_cursors(subscription: &Subscription, quiet: bool) {
+    if quiet {
+        return;
+    }
+    if let Some(cursors) = subscription.cursors() {
+        complain(format!("go on with --after {}", cursors.join(" --after ")));
+    }
+}
+
+struct Printer {
+    json: bool,
+    /// Several channels: each line says whose it is.
+    named: bool,
+    quiet: bool,
+    /// Control characters would be obeyed by the terminal.
+    terminal: bool,
+}
+
+impl Printer {
+    fn message(&self, message: &Message) -> io::Result<()> {
+        let mut line = if self.json {
+            envelope(message)
+        } else {
+            self.payload(message)
+        };
+        if self.terminal {
+            line = harmless(&line);
+        }
+        line.push('\n');
+        let mut out = io::stdout().lock();
+        out.write_all(line.as_bytes())?;
+        out.flush()
+    }
+
+    fn payload(&self, message: &Message) -> String {
+        let data = match &message.data {
+            Payload::Json(json) => one_line(json.get()),
+            Payload::Text(text) => text.clone(),
+            Payload::Bytes(bytes) => STANDARD.encode(bytes),
+        };
+        if self.named {
+            format!("{}\t{data}", message.channel)
+        } else {
+            data
+        }
+    }
+
+    /// Tells what is no message on standard error.
+    fn tell(&self, event: &Event) {
+        let text = match event {
+            Event::Gap(gap) => {
+                let lost = match gap.from {
+                    Some(from) => format!(
+                        "{} messages lost ({from} to {})",
+                        gap.to.saturating_sub(from) + 1,
+                        gap.to
+                    ),
+                    None => format!("an unknown number of messages lost (up to {})", gap.to),
+                };
+                let (channel, epoch, reason) = (&gap.channel, &gap.epoch, gap.reason.as_str());
+                format!("gap on {channel}: {lost}, reason {reason}, going on in epoch {epoch}")
+            }
+            Event::Unsubscribed(lost) => {
+                let reason = lost.reason.as_deref().unwrap_or("no reason given");
+                format!("{} is no longer followed: {reason}", lost.channel)
+            }
+            _ if self.quiet => return,
+            Event::Skip(skip) => {
+                format!(
+                    "skipped on {}: {} to {}, reason {}",
+                    skip.channel, skip.from, skip.to, skip.reason
+                )
+            }
+            Event::Closed(closed) => format!("{} has ended", closed.channel),
+            Event::Expiring { within } => format!("the token ends in {} s", within.as_secs()),
+            Event::State(State::Open(transport)) => format!("connected over {transport}"),
+            Event::State(State::Waiting { reason, delay }) => {
+                format!("{reason}; trying again in {:.1} s", delay.as_secs_f64())
+            }
+            _ => return,
+        };
+        complain(harmless(&text));
+    }
+}
+
+/// The envelope in one line, with its payload also where that came beside it in a binary frame.
+fn envelope(message: &Message) -> String {
+    let raw = one_line(message.raw.trim());
+    let fields: Result<std::collections::BTreeMap<String, serde::de::IgnoredAny>, _> =
+        serde_json::from_str(&raw);
+    let has_data = fields.is_ok_and(|fields| fields.contains_key("data"));
+    match (&message.data, raw.strip_suffix('}')) {
+        (Payload::Bytes(bytes), Some(open)) if !has_data => {
+            let data = STANDARD.encode(bytes);
+            format!("{open},\"encoding\":\"base64\",\"data\":\"{data}\"}}")
+        }
+        _ => raw,
+    }
+}
+
+/// JSON in one line: line breaks stand only between its tokens, never within a string.
+fn one_line(json: &str) -> String {
+    json.replace(['\n', '\r'], " ")
+}
+
+/// What a terminal shows and does not obey.
+fn harmless(text: &str) -> String {
+    let shown = |c: char| {
+        if c.is_control() && c != '\n' && c != '\t' {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing() {
+        assert_eq!(
+            harmless("안녕\t\u{1b}[2J👋\n\u{9b}"),
+            "안녕\t\u{fffd}[2J👋\n\u{fffd}"
+        );
+    }
+
+    #[test]
+    fn json_becomes_one_line() {
+        let line = one_line("{\n  \"a\": \"b\\nc\",\r\n  \"이름\": 1\n}");
+        assert!(!line.contains(['\n', '\r']), "{line}");
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value, serde_json::json!({"a": "b\nc", "이름": 1}));
+    }
+}

@@ -1,0 +1,213 @@
+//! `tidings pub` and `tidings sub` as processes, against the real server.
+
+mod common;
+
+use std::io::Read;
+use std::process::Stdio;
+
+use common::{Running, Server, run, serve, serve_with, start, tidings};
+use rustix::process::Signal;
+
+fn subscribe(server: &Server, arguments: &[&str]) -> Running {
+    let mut all = vec!["sub", "--url", &server.url];
+    all.extend(arguments);
+    let process = start(&mut tidings(&all));
+    process.err.find("connected over");
+    process
+}
+
+fn publish(server: &Server, arguments: &[&str]) -> common::Ended {
+    run(tidings(&["pub", "--url", &server.url]).args(arguments))
+}
+
+#[test]
+fn every_transport_prints_what_is_published() {
+    let server = serve(&[]);
+    for (at, transport) in ["auto", "websocket", "sse", "long-poll", "poll"]
+        .into_iter()
+        .enumerate()
+    {
+        let channel = format!("방:{at}");
+        assert_eq!(
+            publish(&server, &[&channel, "{\"말\": 1.50}"]).code,
+            Some(0)
+        );
+        let mut reader = subscribe(
+            &server,
+            &[&channel, "--after", "earliest", "--transport", transport],
+        );
+        assert_eq!(
+            publish(&server, &[&channel, "안녕 👋", "--text"]).code,
+            Some(0)
+        );
+        assert_eq!(publish(&server, &[&channel, "끝", "--close"]).code, Some(0));
+        assert_eq!(reader.out.next(), "{\"말\": 1.50}", "{transport}");
+        assert_eq!(reader.out.next(), "안녕 👋", "{transport}");
+        assert_eq!(reader.out.next(), "끝", "{transport}");
+        assert_eq!(reader.wait().code(), Some(0), "{transport}");
+    }
+}
+
+#[test]
+fn envelopes_and_several_channels() {
+    let server = serve(&[]);
+    publish(&server, &["a", "[1,\n2]", "--json", "--event", "가격"]);
+    publish(
+        &server,
+        &["b", "한글", "--type", "application/octet-stream"],
+    );
+    for transport in ["websocket", "sse"] {
+        let both = ["a", "b", "--last", "1", "--transport", transport];
+        let plain = subscribe(&server, &both);
+        let mut lines = [plain.out.next(), plain.out.next()];
+        lines.sort();
+        assert_eq!(lines, ["a\t[1, 2]", "b\t7ZWc6riA"], "{transport}");
+
+        let whole = subscribe(&server, &[&both[..], &["--json"]].concat());
+        let mut objects: Vec<serde_json::Value> = (0..2)
+            .map(|_| serde_json::from_str(&whole.out.next()).unwrap())
+            .collect();
+        objects.sort_by_key(|object| object["channel"].to_string());
+        assert_eq!(objects[0]["data"], serde_json::json!([1, 2]));
+        assert_eq!(objects[0]["event"], "가격");
+        assert_eq!(objects[1]["data"], "7ZWc6riA", "{transport}");
+        assert_eq!(objects[1]["encoding"], "base64");
+    }
+}
+
+#[test]
+fn lines_are_published_as_they_come() {
+    let server = serve(&[]);
+    let reader = subscribe(&server, &["logs"]);
+    let mut writer = start(&mut tidings(&["pub", "--url", &server.url, "logs"]));
+    for number in 0..50 {
+        let line = format!("줄 {number} 🙂 {{\"not\": json");
+        writer.write(&line);
+        assert_eq!(reader.out.next(), line);
+        let receipt = writer.out.next();
+        assert!(
+            receipt.starts_with("logs ") && receipt.contains(&format!("-{},", number + 1)),
+            "{receipt}"
+        );
+    }
+    writer.write("");
+    assert_eq!(reader.out.next(), "");
+    assert_eq!(writer.wait().code(), Some(0));
+}
+
+#[test]
+fn a_restart_of_the_server_loses_and_doubles_no_line() {
+    let mut server = serve(&[]);
+    let port = server.address().port();
+    let reader = subscribe(&server, &["logs"]);
+    let mut writer = start(&mut tidings(&["pub", "--url", &server.url, "logs"]));
+    writer.write("하나");
+    assert_eq!(reader.out.next(), "하나");
+    writer.out.next();
+    server.process.signal(Signal::TERM);
+    assert_eq!(server.process.wait().code(), Some(0));
+    for line in ["둘", "셋", "넷"] {
+        writer.write(line);
+    }
+    writer.err.find("trying on until it is held");
+    let address = format!("127.0.0.1:{port}");
+    let again = serve_with(&mut tidings(&["serve", "--listen", &address]));
+    reader.err.find("gap on logs");
+    for line in ["둘", "셋", "넷"] {
+        assert_eq!(reader.out.next(), line);
+    }
+    writer.err.find("held now");
+    assert_eq!(writer.wait().code(), Some(0));
+    let log = again.get("/channels/logs?after=earliest");
+    assert_eq!(log.matches("\"offset\"").count(), 3, "{log}");
+}
+
+#[test]
+fn receipts_and_refusals() {
+    let server = serve(&[]);
+    let receipt = publish(&server, &["방", "1", "--receipts", "json", "--key", "k1"]);
+    let first: serde_json::Value = serde_json::from_str(&receipt.out).unwrap();
+    assert_eq!(
+        (first["channel"].as_str(), first["offset"].as_u64()),
+        (Some("방"), Some(1))
+    );
+    let again = publish(&server, &["방", "1", "--key", "k1"]);
+    assert!(again.out.contains("(published before)"), "{}", again.out);
+    let other = publish(&server, &["방", "2", "--key", "k1"]);
+    assert_eq!(other.code, Some(1));
+    assert!(other.err.contains("422"), "{}", other.err);
+    assert_eq!(publish(&server, &["방", "1", "--quiet"]).out, "");
+    assert_eq!(publish(&server, &["bad name", "1"]).code, Some(1));
+    assert_eq!(publish(&server, &["a", "{", "--json"]).code, Some(2));
+    assert_eq!(publish(&server, &["a", "--key", "k"]).code, Some(2));
+    assert_eq!(
+        run(&mut tidings(&["pub", "a", "1", "--url", "ftp://x"])).code,
+        Some(2)
+    );
+    assert_eq!(
+        run(&mut tidings(&["sub", "a", "a", "--url", &server.url])).code,
+        Some(2)
+    );
+    let refused = run(&mut tidings(&["sub", "bad name", "--url", &server.url]));
+    assert_eq!(refused.code, Some(1), "{}", refused.err);
+}
+
+#[test]
+fn a_line_that_is_refused_does_not_stop_the_next() {
+    let server = serve(&["--set", "limits.message_bytes=10"]);
+    let mut writer = start(&mut tidings(&[
+        "pub",
+        "--url",
+        &server.url,
+        "logs",
+        "--close",
+    ]));
+    writer.write("first");
+    writer.write("much too long a line");
+    writer.write("셋");
+    assert!(writer.out.next().contains("-1,"));
+    assert!(
+        writer
+            .err
+            .next()
+            .starts_with("line 2: refused with status 413")
+    );
+    assert!(writer.out.next().contains("-2,"));
+    writer.stdin = None;
+    assert!(writer.out.next().contains("-3,"));
+    assert_eq!(writer.wait().code(), Some(1));
+    assert_eq!(publish(&server, &["logs", "x"]).code, Some(1));
+}
+
+#[test]
+fn signals_and_closed_outputs_end_it_cleanly() {
+    let server = serve(&[]);
+    for signal in [Signal::INT, Signal::TERM] {
+        publish(&server, &["a", "x"]);
+        let mut reader = subscribe(&server, &["a", "--last", "1"]);
+        assert_eq!(reader.out.next(), "x");
+        reader.signal(signal);
+        reader.err.find("go on with --after");
+        assert_eq!(reader.wait().code(), Some(0));
+    }
+
+    let mut child = tidings(&["sub", "--url", &server.url, "a", "--after", "earliest"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut err = String::new();
+    // It ends with the first message that it cannot write.
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut err)
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{err}");
+    assert!(
+        !err.contains("panic") && !err.to_lowercase().contains("broken pipe"),
+        "{err}"
+    );
+}
