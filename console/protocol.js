@@ -12,8 +12,8 @@ export function channelUrl(channel, query = {}) {
   const parameters = new URLSearchParams(inPath ? {} : { name: channel });
   for (const [key, value] of Object.entries(query)) parameters.set(key, value);
   const path = inPath ? `channels/${pathSegment(channel)}` : 'channels';
-  const search = parameters.size > 0 ? `?${parameters}` : '';
-  return new URL(path + search, document.baseURI);
+  const search = String(parameters);
+  return new URL(search ? `${path}?${search}` : path, document.baseURI);
 }
 
 // RFC 3986 section 3.3 lets these stand; escaping them would only hide the name. A quote would end

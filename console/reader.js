@@ -110,7 +110,7 @@ export class Reader {
 
   /** The transport comes back by itself. */
   #resuming() {
-    this.#interrupted('Connection lost');
+    this.#interrupted('Lost');
     this.#set('resuming');
   }
 
@@ -122,7 +122,7 @@ export class Reader {
       this.#set('refused');
       return;
     }
-    this.#interrupted('Connection lost');
+    this.#interrupted('Lost');
     const step = RETRY_MS[Math.min(this.#attempt, RETRY_MS.length - 1)];
     const delay = retryMs ?? this.#retryMs ?? step * (0.75 + Math.random() / 2);
     this.#attempt += 1;

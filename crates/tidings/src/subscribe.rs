@@ -2,17 +2,21 @@
 //! client's; here stands what is printed where, and how it ends.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use tidings_client::{
     Client, Error, Event, Message, Payload, Start, State, SubscribeOptions, Subscription,
 };
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::cli::SubscribeArgs;
 use crate::{complain, refused, runtime, usage};
@@ -70,6 +74,7 @@ async fn follow(mut subscription: Subscription, args: &SubscribeArgs) -> anyhow:
         quiet: args.quiet,
         terminal: io::stdout().is_terminal(),
     };
+    let unread = output_unread().context("the output cannot be watched")?;
     loop {
         let event = tokio::select! {
             event = subscription.next() => event,
@@ -77,6 +82,7 @@ async fn follow(mut subscription: Subscription, args: &SubscribeArgs) -> anyhow:
                 tell_cursors(&subscription, args.quiet);
                 return Ok(ExitCode::SUCCESS);
             }
+            () = unread.notified() => return Ok(ExitCode::SUCCESS),
         };
         match event {
             None => return Ok(ExitCode::SUCCESS),
@@ -119,6 +125,30 @@ fn stop_on_signal() -> io::Result<oneshot::Receiver<()>> {
         std::process::exit(0);
     });
     Ok(receiver)
+}
+
+/// Notified when nobody can read the output any more: `| head` must not wait for a message that
+/// may never come. Never for a file. The thread that waits ends with the process.
+///
+/// # Errors
+///
+/// The system gives no thread.
+fn output_unread() -> io::Result<Arc<Notify>> {
+    let unread = Arc::new(Notify::new());
+    let teller = unread.clone();
+    let output = io::stdout().as_fd().try_clone_to_owned()?;
+    std::thread::Builder::new()
+        .name("output".into())
+        .spawn(move || {
+            // Asked for nothing, it tells errors and hang-ups alone.
+            let mut watched = [PollFd::new(&output, PollFlags::empty())];
+            while poll(&mut watched, None) == Err(Errno::INTR) {}
+            let gone = PollFlags::ERR | PollFlags::HUP;
+            if watched[0].revents().intersects(gone) {
+                teller.notify_one();
+            }
+        })?;
+    Ok(unread)
 }
 
 fn tell_cursors(subscription: &Subscription, quiet: bool) {
@@ -178,7 +208,10 @@ impl Printer {
                         gap.to.saturating_sub(from) + 1,
                         gap.to
                     ),
-                    None => format!("an unknown number of messages lost (up to {})", gap.to),
+                    None => format!(
+                        "messages lost, how many is not known (the next is {})",
+                        gap.to + 1
+                    ),
                 };
                 let (channel, epoch, reason) = (&gap.channel, &gap.epoch, gap.reason.as_str());
                 format!("gap on {channel}: {lost}, reason {reason}, going on in epoch {epoch}")
