@@ -9,5 +9,6 @@ pub mod http;
 pub mod master;
 pub mod server;
 pub mod sse;
+pub mod transcript;
 pub mod wire;
 pub mod ws;

@@ -53,6 +53,11 @@ impl Ws {
     /// it did.
     pub async fn over(mut http: Http, target: &str) -> Result<Self, Option<Answer>> {
         http.request("GET", target, HANDSHAKE, b"").await;
+        Self::requested(http).await
+    }
+
+    /// Reads the answer to a handshake that was sent by hand.
+    pub async fn requested(mut http: Http) -> Result<Self, Option<Answer>> {
         let handshake = http.try_head().await.ok_or(None)?;
         if handshake.status != 101 {
             return Err(Some(handshake));

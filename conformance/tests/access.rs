@@ -150,6 +150,7 @@ async fn wrong_methods_and_paths() {
             answer.header("content-type"),
             Some("application/problem+json")
         );
+        assert_eq!(answer.header("allow").is_some(), status == 405);
         let problem = answer.json();
         assert_eq!(problem["status"], status);
         for field in ["type", "title", "code", "detail"] {

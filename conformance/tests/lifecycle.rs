@@ -164,7 +164,16 @@ async fn heads_and_bodies_have_their_time_and_size() {
     .await;
     let mut slow = Http::connect(server.addr).await;
     slow.send(b"GET /healthz HTTP/1.1\r\nHost: loc").await;
-    assert_eq!(slow.answer().await.status, 408);
+    let answer = slow.answer().await;
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_str()),
+        (408, Some("request_timeout"))
+    );
+    // A kept connection on which nothing is under way just ends.
+    let mut idle = Http::connect(server.addr).await;
+    idle.request("GET", "/healthz", "", b"").await;
+    idle.answer().await;
+    assert!(idle.rest().await.is_empty());
     let mut slow = Http::connect(server.addr).await;
     slow.send(b"POST /channels/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf")
         .await;
@@ -235,7 +244,23 @@ async fn a_full_server_says_so() {
             .text()
             .contains("\nevent: $error\ndata: {\"type\":\"error\",\"code\":\"server_full\"")
     );
-    drop((first, second, third, events));
+    // Also one of another allowed origin, whose browser would not show it the block otherwise.
+    let mut foreign = Http::connect(server.addr).await;
+    let headers = "Accept: text/event-stream\r\nOrigin: http://localhost:3000\r\n";
+    foreign.request("GET", "/channels/x", headers, b"").await;
+    assert_eq!(
+        foreign.answer().await.header("access-control-allow-origin"),
+        Some("http://localhost:3000")
+    );
+    // A WebSocket is told inside.
+    let mut ws = Ws::connect(server.addr, "/channels/x").await.unwrap();
+    let error = ws.json().await.unwrap();
+    assert_eq!(
+        (&error["code"], &error["temporary"]),
+        (&"server_full".into(), &true.into())
+    );
+    assert_eq!(ws.frame().await.unwrap().close_code(), Some(4102));
+    drop((first, second, third, events, foreign, ws));
     loop {
         let mut http = Http::connect(server.addr).await;
         http.request("GET", "/healthz", "", b"").await;

@@ -36,7 +36,7 @@ async fn publish(
         .json();
         positions.push(format!(
             "{}-{}",
-            receipt["epoch"].as_str().unwrap(),
+            receipt["epoch"].as_str().expect("an epoch"),
             receipt["offset"]
         ));
     }
@@ -680,7 +680,16 @@ async fn a_wait_is_cut_to_the_limit() {
         ..Options::default()
     })
     .await;
-    assert!(datas(&get(server.addr, "/channels/x?wait=1e9").await.json()).is_empty());
+    for wait in ["1e9", "1e300"] {
+        assert!(
+            datas(
+                &get(server.addr, &format!("/channels/x?wait={wait}"))
+                    .await
+                    .json()
+            )
+            .is_empty()
+        );
+    }
 }
 
 #[tokio::test]
@@ -812,4 +821,67 @@ async fn a_gap_that_was_not_told_yet_is_told_to_the_next_poll() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn the_end_counts_for_no_message() {
+    let server = TestServer::start().await;
+    publish(&server, "x", [1, 2]).await;
+    fetch(server.addr, "POST", "/channels/x?close=true", "", b"").await;
+    let answer = get(server.addr, "/channels/x?last=1").await.json();
+    assert_eq!(datas(&answer), ["2", "\"closed\""]);
+}
+
+#[tokio::test]
+async fn an_answer_over_many_channels_is_bounded_as_a_whole() {
+    let limits = Limits {
+        poll_bytes: 100_000,
+        ..Limits::default()
+    };
+    let server = TestServer::with(Options {
+        limits,
+        ..Options::default()
+    })
+    .await;
+    let text = "x".repeat(40_000);
+    for channel in ["a", "b", "c", "d", "e"] {
+        publish(&server, channel, [&text]).await;
+    }
+    let names = "name=a&name=b&name=c&name=d&name=e";
+    let first = get(server.addr, &format!("/channels?{names}&after=earliest")).await;
+    assert!(first.body.len() < 100_000, "{}", first.body.len());
+    let mut seen = first.json()["messages"].as_array().unwrap().len();
+    let mut cursor = first.json()["cursor"].as_str().unwrap().to_owned();
+    while seen < 5 {
+        let next = get(server.addr, &format!("/channels?{names}&after={cursor}"))
+            .await
+            .json();
+        seen += next["messages"].as_array().unwrap().len();
+        cursor = next["cursor"].as_str().unwrap().to_owned();
+    }
+}
+
+#[tokio::test]
+async fn a_fast_channel_leaves_room_for_the_others() {
+    let server = TestServer::start().await;
+    publish(&server, "fast", 0..200).await;
+    publish(&server, "slow", ["하나"]).await;
+    let answer = get(
+        server.addr,
+        "/channels?name=fast&name=slow&after=earliest&limit=50",
+    )
+    .await
+    .json();
+    assert!(datas(&answer).contains(&"하나".to_owned()));
+}
+
+#[tokio::test]
+async fn a_poll_that_sent_something_early_is_freed_too() {
+    let server = TestServer::start().await;
+    let mut http = Http::connect(server.addr).await;
+    http.request("GET", "/channels/x?wait=30", "", b"").await;
+    http.send(b"GET /half").await;
+    wait_for_readers(&server, 1).await;
+    drop(http);
+    wait_for_readers(&server, 0).await;
 }

@@ -463,3 +463,34 @@ async fn a_client_that_only_listens_lives_by_its_pongs() {
         }
     }
 }
+
+#[tokio::test]
+async fn commands_behind_the_handshake_wait_for_the_hello() {
+    let server = TestServer::start().await;
+    let mask = |text: &str| {
+        let mut frame = vec![0x81, 0x80 | text.len() as u8, 0, 0, 0, 0];
+        frame.extend_from_slice(text.as_bytes());
+        frame
+    };
+    let mut http = Http::connect(server.addr).await;
+    let mut bytes =
+        format!("GET /channels?name=a&name=b HTTP/1.1\r\nHost: localhost\r\n{HANDSHAKE}\r\n")
+            .into_bytes();
+    bytes.extend(mask(r#"{"type":"unsubscribe","id":1,"channel":"a"}"#));
+    bytes.extend(mask(r#"{"type":"subscribe","id":2,"channel":"c"}"#));
+    http.send(&bytes).await;
+    let mut ws = Ws::requested(http).await.unwrap();
+    let hello = ws.json().await.unwrap();
+    assert_eq!(hello["channels"].as_object().unwrap().len(), 2);
+    assert_eq!(ws.json().await.unwrap()["type"], "unsubscribed");
+    assert_eq!(ws.json().await.unwrap()["type"], "subscribed");
+}
+
+#[tokio::test]
+async fn a_handshake_that_lost_its_upgrade_is_told_so() {
+    let server = TestServer::start().await;
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+    let answer = fetch(server.addr, "GET", "/channels/x", key, b"").await;
+    assert_eq!(answer.status, 426);
+    assert!(answer.json()["detail"].as_str().unwrap().contains("proxy"));
+}

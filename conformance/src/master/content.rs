@@ -2,8 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::checker::Place;
 
@@ -42,7 +40,10 @@ pub fn content(channel: &str, place: &Place) -> Content {
 
 /// The event name of the message at `place`.
 pub fn event(place: &Place) -> Option<String> {
-    (place.offset % 5 == 0).then(|| format!("가격-{}", place.offset % 3))
+    place
+        .offset
+        .is_multiple_of(5)
+        .then(|| format!("가격-{}", place.offset % 3))
 }
 
 /// Short ones, some behind a length of 126, few behind one of 65,536: the borders of framing.
@@ -95,63 +96,6 @@ impl Content {
                 "\"encoding\":\"base64\",\"data\":\"{}\"",
                 STANDARD.encode(bytes)
             ),
-        }
-    }
-}
-
-/// What the server sends, as far as a reader needs it.
-#[derive(Deserialize)]
-pub struct Envelope<'a> {
-    /// `message`, `gap`, …
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Whose it is.
-    pub channel: Option<String>,
-    /// The epoch of all offsets here.
-    pub epoch: Option<String>,
-    /// The message's place.
-    pub offset: Option<u64>,
-    /// The event name.
-    pub event: Option<String>,
-    /// The payload.
-    #[serde(borrow)]
-    pub data: Option<&'a RawValue>,
-    /// `base64` for bytes.
-    pub encoding: Option<String>,
-    /// The first offset that is lost or skipped.
-    pub from: Option<serde_json::Value>,
-    /// The last one.
-    pub to: Option<u64>,
-    /// Why.
-    pub reason: Option<String>,
-    /// The places of `hello`.
-    #[serde(borrow)]
-    pub channels: Option<&'a RawValue>,
-}
-
-impl<'a> Envelope<'a> {
-    /// Parses one.
-    ///
-    /// # Errors
-    /// The text, and what is wrong with it.
-    pub fn parse(text: &'a str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|error| format!("no envelope ({error}): {text}"))
-    }
-
-    /// Whether it says `content`; `behind` are the bytes that follow it in a binary frame.
-    pub fn says(&self, content: &Content, behind: Option<&[u8]>) -> bool {
-        let string = || serde_json::from_str::<String>(self.data?.get()).ok();
-        match (content, self.encoding.as_deref(), behind) {
-            (Content::Text(text), None, None) => string().as_ref() == Some(text),
-            (Content::Json(json), None, None) => self.data.is_some_and(|data| data.get() == json),
-            (Content::Bytes(bytes), Some("base64"), None) => {
-                string()
-                    .and_then(|text| STANDARD.decode(text).ok())
-                    .as_ref()
-                    == Some(bytes)
-            }
-            (Content::Bytes(bytes), None, Some(behind)) => self.data.is_none() && behind == bytes,
-            _ => false,
         }
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::reader::{Leave, Left, Page, Reader};
+use super::envelope::Page;
+use super::reader::{Leave, Left, Reader};
 use crate::http::{Answer, Http};
 
 /// How long a short poll with nothing in it waits before the next: polling has no other event.

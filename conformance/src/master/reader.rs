@@ -1,19 +1,17 @@
 //! A reader that wanders: it changes its transport after every few messages, is cut off in the middle
 //! of half of its connections, and goes on with nothing but what it got whole.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use std::collections::HashMap;
 use tokio::time::{sleep, timeout};
 
-use super::content::{Envelope, content, event};
+use super::content::{content, event};
+use super::envelope::{Envelope, HelloPlace};
 use super::ledger::Ledger;
 use crate::checker::{Gap, Item, Place, follow};
 use crate::http::{Http, get, percent};
@@ -313,7 +311,7 @@ impl Reader {
     /// for anything else.
     pub(super) async fn take(&mut self, text: &str, behind: Option<&[u8]>) -> Result<bool, String> {
         let envelope = Envelope::parse(text)?;
-        let Some(item) = item(&envelope) else {
+        let Some(item) = envelope.item() else {
             return Ok(false);
         };
         let channel = self.channel(envelope.channel.as_deref().unwrap_or_default())?;
@@ -377,42 +375,4 @@ impl Reader {
             self.ledger.state()
         )
     }
-}
-
-#[derive(Deserialize)]
-struct HelloPlace {
-    epoch: String,
-    offset: u64,
-    recovered: bool,
-}
-
-fn item(envelope: &Envelope<'_>) -> Option<Item> {
-    let epoch = envelope.epoch.clone()?;
-    let from = envelope.from.as_ref().and_then(serde_json::Value::as_u64);
-    match envelope.kind.as_str() {
-        "message" => Some(Item::Message(Place {
-            epoch,
-            offset: envelope.offset?,
-        })),
-        "gap" => Some(Item::Gap(Gap {
-            epoch,
-            from,
-            to: envelope.to?,
-            reason: envelope.reason.clone()?,
-        })),
-        "skip" => Some(Item::Skip(epoch, from?, envelope.to?)),
-        _ => None,
-    }
-}
-
-/// A poll's answer.
-#[derive(Deserialize)]
-pub(super) struct Page<'a> {
-    /// What came, each as it stands there.
-    #[serde(borrow)]
-    pub messages: Vec<&'a RawValue>,
-    /// Where to go on.
-    pub cursor: String,
-    /// There is more.
-    pub more: bool,
 }

@@ -17,8 +17,8 @@ use crate::message::{ClientId, Kind, Message};
 /// A channel's place in a feed.
 pub type Key = u32;
 
-/// Bytes that one channel gets before the next has its turn.
-const TURN_BYTES: usize = 16 << 10;
+/// Messages that one channel gets before the next has its turn.
+const TURN: usize = 16;
 
 /// What a read gives to a session, in order.
 #[derive(Debug)]
@@ -240,8 +240,17 @@ impl Feed {
                 continue;
             };
             subscription.queued = false;
-            let mut share = share_of(budget, self.ready.is_empty());
-            let (turn, start) = (share.bytes, out.len());
+            let alone = self.ready.is_empty();
+            let turn = if alone {
+                budget.count
+            } else {
+                budget.count.min(TURN)
+            };
+            let mut share = Budget {
+                count: turn,
+                ..*budget
+            };
+            let start = out.len();
             let bell = Some((&self.signal, key));
             let status = subscription
                 .cursor
@@ -251,9 +260,11 @@ impl Feed {
                         push_message(out, start, key, message, self.reader);
                     }
                 });
-            budget.count = share.count;
-            budget.bytes -= turn - share.bytes;
-            budget.taken |= share.taken;
+            let used = turn - share.count;
+            *budget = Budget {
+                count: budget.count - used,
+                ..share
+            };
             match status {
                 Status::Tail => {}
                 Status::End => {
@@ -266,25 +277,13 @@ impl Feed {
                 Status::More => {
                     subscription.queued = true;
                     self.ready.push_back(key);
-                    if budget.count == 0 || budget.bytes == 0 || out.len() == start {
+                    if budget.count == 0 || used == 0 {
                         return FeedStatus::More;
                     }
                 }
             }
         }
         FeedStatus::Waiting
-    }
-}
-
-/// What one channel gets of the budget: all of it when it is alone, else a turn.
-fn share_of(budget: &Budget, alone: bool) -> Budget {
-    if alone || budget.bytes < TURN_BYTES {
-        return *budget;
-    }
-    Budget {
-        bytes: TURN_BYTES,
-        taken: false,
-        ..*budget
     }
 }
 

@@ -17,7 +17,7 @@ pub enum Start {
     Now,
     /// With the oldest retained entry.
     Earliest,
-    /// With the newest `n` retained entries.
+    /// With the newest `n` retained entries; the one that ends the log counts for none of them.
     Last(usize),
     /// After this position.
     At(Position),
@@ -128,10 +128,13 @@ impl<T> Cursor<T> {
         let (asked, lost) = match start {
             Start::Now => (here(state.head), None),
             Start::Earliest => (here(before_oldest), None),
-            Start::Last(n) => (
-                here(before_oldest.max(state.head.saturating_sub(n as u64))),
-                None,
-            ),
+            Start::Last(n) => {
+                let newest = n as u64 + u64::from(state.ended);
+                (
+                    here(before_oldest.max(state.head.saturating_sub(newest))),
+                    None,
+                )
+            }
             Start::Unknown | Start::At(Position::UNKNOWN) => {
                 (Position::UNKNOWN, Some(GapReason::UnknownCursor))
             }

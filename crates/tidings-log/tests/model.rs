@@ -168,7 +168,10 @@ fn run(steps: Vec<Step>) {
                 let (offset, recovered) = match start {
                     Start::Now => (head, true),
                     Start::Earliest => (oldest - 1, true),
-                    Start::Last(n) => ((oldest - 1).max(head.saturating_sub(n as u64)), true),
+                    Start::Last(n) => {
+                        let newest = n as u64 + u64::from(model.ended);
+                        ((oldest - 1).max(head.saturating_sub(newest)), true)
+                    }
                     Start::At(at) if at.epoch == epoch && at.offset <= head => {
                         (at.offset.max(oldest - 1), at.offset >= oldest - 1)
                     }

@@ -158,7 +158,7 @@ impl<'a> Command<'a> {
             Ok(header) => header,
             Err(error) => return Err((id_of(text), not_a_command(&error))),
         };
-        let id = match checked_id(header.id) {
+        let id = match scalar("id", header.id) {
             Ok(id) => id,
             Err(problem) => return Err((None, problem)),
         };
@@ -186,7 +186,9 @@ fn action<'a>(header: Header<'a>, text: &'a str) -> Result<Action<'a>, Problem> 
             let outgoing = serde_json::from_str(text).map_err(|error| not_a_command(&error))?;
             Ok(Action::Publish(outgoing))
         }
-        Some("ping") => Ok(Action::Ping { time: header.time }),
+        Some("ping") => Ok(Action::Ping {
+            time: scalar("time", header.time)?,
+        }),
         Some("pong") => Ok(Action::Pong),
         Some(other) => Err(invalid(format!(
             "there is no command `{}`; there are subscribe, unsubscribe, publish and ping",
@@ -206,17 +208,26 @@ fn id_of(text: &str) -> Option<&RawValue> {
         id: Option<&'a RawValue>,
     }
     let only: OnlyId<'_> = serde_json::from_str(text).ok()?;
-    checked_id(only.id).ok().flatten()
+    scalar("id", only.id).ok().flatten()
 }
 
-fn checked_id(id: Option<&RawValue>) -> Result<Option<&RawValue>, Problem> {
+/// A value that is given back as it is: small, and no object or list.
+fn scalar<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Option<&'a RawValue>, Problem> {
     const BYTES_MAX: usize = 64;
-    match id {
-        Some(id) if id.get().len() > BYTES_MAX || id.get().starts_with(['{', '[']) => Err(invalid(
-            format!("`id` is a number or a string of at most {BYTES_MAX} bytes"),
-        )),
-        id => Ok(id),
+    match value {
+        Some(value) if value.get().len() > BYTES_MAX || value.get().starts_with(['{', '[']) => {
+            Err(invalid(format!(
+                "`{name}` is a number or a string of at most {BYTES_MAX} bytes"
+            )))
+        }
+        value => Ok(value),
     }
+}
+
+/// What is wrong, without quoting a client's text at length back to it.
+fn brief(error: &serde_json::Error) -> String {
+    const CHARS_MAX: usize = 200;
+    error.to_string().chars().take(CHARS_MAX).collect()
 }
 
 /// Parses the body of a request.
@@ -230,13 +241,13 @@ pub fn parse_body<'a, T: Deserialize<'a>>(body: &'a [u8], shape: &str) -> Result
     serde_json::from_slice(body).map_err(|error| {
         Problem::new(
             Code::BadRequest,
-            format!("the body is not {shape}: {error}"),
+            format!("the body is not {shape}: {}", brief(&error)),
         )
     })
 }
 
 fn not_a_command(error: &serde_json::Error) -> Problem {
-    invalid(format!("{EXAMPLE}: {error}"))
+    invalid(format!("{EXAMPLE}: {}", brief(error)))
 }
 
 fn invalid(detail: String) -> Problem {

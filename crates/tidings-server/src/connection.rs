@@ -26,7 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
 
 use crate::app::App;
-use crate::handler::{handle, turn_away};
+use crate::handler::{Full, handle};
 use crate::reply::{Answer, Reply, Takeover};
 use crate::transport::{Session, Stream, pump};
 
@@ -66,15 +66,10 @@ where
     let chunked = takeover.headers.contains_key(header::TRANSFER_ENCODING);
     let polled = matches!(takeover.stream, Stream::LongPoll(_));
     let head = head_bytes(takeover.status, &takeover.headers, !polled);
-    // Each in a box of its own: a small stream must not cost what the largest costs.
     match takeover.stream {
-        Stream::LongPoll(session) => {
-            Box::pin(pumped(app, io, head, chunked, session, unread)).await
-        }
-        Stream::Sse(session) => Box::pin(pumped(app, io, head, chunked, session, unread)).await,
-        Stream::WebSocket(session) => {
-            Box::pin(pumped(app, io, head, chunked, session, unread)).await
-        }
+        Stream::LongPoll(session) => pumped(app, io, head, chunked, session, unread).await,
+        Stream::Sse(session) => pumped(app, io, head, chunked, session, unread).await,
+        Stream::WebSocket(session) => pumped(app, io, head, chunked, session, unread).await,
     }
 }
 
@@ -83,7 +78,7 @@ async fn pumped<IO, S>(
     io: &mut IO,
     head: Bytes,
     chunked: bool,
-    mut session: S,
+    mut session: Box<S>,
     unread: Bytes,
 ) -> Option<Bytes>
 where
@@ -126,6 +121,8 @@ struct Exit {
     takeover: Mutex<Option<Box<Takeover>>>,
     /// The library's last word to the socket was a flush: it owes nothing.
     flushed: AtomicBool,
+    /// Something of a request was read that is not answered.
+    partial: AtomicBool,
 }
 
 impl Exit {
@@ -186,7 +183,7 @@ where
         }
         Some(result) => {
             if let Err(error) = result {
-                tell_error(app, &mut io, &error).await;
+                tell_error(app, &mut io, &error, exit.partial.load(Ordering::Relaxed)).await;
             }
             // Nothing can be done for a socket that does not even close.
             let _ = io.shutdown().await;
@@ -195,24 +192,35 @@ where
     }
 }
 
-/// Counts what the library refused; a head that did not come in time gets its answer here.
-async fn tell_error<IO: AsyncWrite + Unpin>(app: &App, io: &mut IO, error: &hyper::Error) {
+/// Counts what the library refused; a head that did not come in time gets its answer here. A
+/// connection on which nothing was under way just ends (RFC 9112 section 9.5).
+async fn tell_error<IO: AsyncWrite + Unpin>(
+    app: &App,
+    io: &mut IO,
+    error: &hyper::Error,
+    partial: bool,
+) {
     let problem = if error.is_parse_too_large() {
         Problem::new(Code::HeadTooLarge, "the head of the request is too large")
     } else if error.is_parse() {
         Problem::new(Code::BadRequest, "this is not HTTP/1.1")
-    } else if error.is_timeout() {
-        Problem::new(Code::RequestTimeout, "no whole request came in time")
+    } else if error.is_timeout() && partial {
+        Problem::new(
+            Code::RequestTimeout,
+            "the head of the request did not come in time",
+        )
     } else {
         return;
     };
     app.stats.refused(&problem);
     if error.is_timeout() {
-        let _ = io
-            .write_all(
-                b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
-            )
-            .await;
+        let body = problem.to_json();
+        let head = format!(
+            "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        // Whoever is gone misses nothing.
+        let _ = io.write_all(&[head.as_bytes(), &body].concat()).await;
     }
 }
 
@@ -220,12 +228,14 @@ async fn answer(
     app: Arc<App>,
     exit: Arc<Exit>,
     full: bool,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     if full {
-        return Ok(turn_away(&app, request));
+        request.extensions_mut().insert(Full);
     }
-    match handle(&app, request).await {
+    let reply = handle(&app, request).await;
+    exit.partial.store(false, Ordering::Relaxed);
+    match reply {
         Reply::Answer(answer) => Ok(answer),
         Reply::Takeover(takeover) => {
             exit.flushed.store(false, Ordering::Relaxed);
@@ -250,8 +260,14 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Rewind<IO> {
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.before.is_empty() {
-            return Pin::new(&mut self.io).poll_read(cx, out);
+            let filled = out.filled().len();
+            let read = Pin::new(&mut self.io).poll_read(cx, out);
+            if out.filled().len() > filled {
+                self.exit.partial.store(true, Ordering::Relaxed);
+            }
+            return read;
         }
+        self.exit.partial.store(true, Ordering::Relaxed);
         let count = self.before.len().min(out.remaining());
         out.put_slice(&self.before[..count]);
         self.before.advance(count);

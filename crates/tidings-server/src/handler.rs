@@ -24,6 +24,10 @@ use crate::{metrics, page, publish, request_body, stats_channel};
 
 type Handled = Result<Reply, Problem>;
 
+/// Marks the requests of a connection for which there is no room.
+#[derive(Clone, Copy)]
+pub struct Full;
+
 /// Answers a request, or says which stream takes the connection over.
 pub async fn handle<B>(app: &Arc<App>, request: Request<B>) -> Reply
 where
@@ -43,20 +47,16 @@ where
     reply
 }
 
-/// Answers a request for which the server has no room.
-pub fn turn_away<B>(app: &App, request: Request<B>) -> Answer {
-    let problem = Problem::new(
-        Code::ServerFull,
-        "the server has as many connections as it may; ask again",
-    );
-    refuse(app, &request.into_parts().0, &problem)
-}
-
 async fn route<B>(app: &Arc<App>, head: &request::Parts, body: B) -> Handled
 where
     B: Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    allow(head)?;
+    let websocket = wishes(head).upgrade;
+    if let (Some(problem), false) = (unavailable(app, head), websocket) {
+        return Err(problem);
+    }
     if head.method == Method::OPTIONS {
         return Ok(preflight(app).into());
     }
@@ -65,18 +65,13 @@ where
         "/channels" => channel(app, head, None, body).await,
         "/read" => read(app, head, body).await,
         "/publish" => {
-            allow(head, &[Method::POST])?;
             let body = request_body::read(body, app.limits().body_bytes, app.limits()).await?;
             Ok(publish::batch(app, &query(head)?, &body).await?.into())
         }
-        "/healthz" | "/readyz" | "/metrics" => {
-            allow(head, &[Method::GET, Method::HEAD])?;
-            Ok(operations(app, path).await?.into())
-        }
+        "/healthz" | "/readyz" | "/metrics" => Ok(operations(app, path).await?.into()),
         _ => match path.strip_prefix("/channels/") {
             Some(segment) => channel(app, head, Some(channel_of_segment(segment)), body).await,
             None => {
-                allow(head, &[Method::GET, Method::HEAD])?;
                 let missing = || {
                     Problem::new(
                         Code::NotFound,
@@ -100,10 +95,6 @@ where
     B: Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    allow(
-        head,
-        &[Method::GET, Method::HEAD, Method::POST, Method::DELETE],
-    )?;
     if head.method == Method::GET || head.method == Method::HEAD {
         return open(app, head, segment, &body).await;
     }
@@ -141,7 +132,6 @@ where
     B: Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    allow(head, &[Method::POST])?;
     let body = request_body::read(body, app.limits().body_bytes, app.limits()).await?;
     let body: Read = parse_body(
         &body,
@@ -166,6 +156,12 @@ async fn open<B: Body>(
     if wishes.upgrade {
         return websocket(app, head, reading()).await;
     }
+    if head.headers.contains_key(header::SEC_WEBSOCKET_KEY) {
+        return Err(Problem::new(
+            Code::UpgradeRequired,
+            "this is a WebSocket handshake without `Upgrade: websocket`: a proxy on the way drops it and must be told to pass upgrades on",
+        ));
+    }
     if !body.is_end_stream() {
         return Err(Problem::new(
             Code::BadRequest,
@@ -181,9 +177,6 @@ async fn open<B: Body>(
 
 /// Begins a reading that is no WebSocket.
 async fn start(app: &Arc<App>, head: &request::Parts, reading: Reading) -> Handled {
-    if app.stopping() {
-        return Err(going_away());
-    }
     let mut feed = reading.open(app, None).await?;
     if reading.transport == Transport::Poll {
         return Ok(poll::answer(app, &reading, &mut feed, &head.method, &head.headers).into());
@@ -196,7 +189,7 @@ async fn start(app: &Arc<App>, head: &request::Parts, reading: Reading) -> Handl
         return Ok(takeover(
             StatusCode::OK,
             event_stream_headers(head.version),
-            Stream::Sse(stream),
+            Stream::Sse(Box::new(stream)),
         ));
     }
     let page = poll::read(app, &mut feed, reading.limit);
@@ -214,7 +207,7 @@ async fn start(app: &Arc<App>, head: &request::Parts, reading: Reading) -> Handl
     Ok(takeover(
         StatusCode::OK,
         long_poll_headers(keep_alive),
-        Stream::LongPoll(stream),
+        Stream::LongPoll(Box::new(stream)),
     ))
 }
 
@@ -237,8 +230,8 @@ async fn websocket(
     };
     let opened = async {
         let reading = reading?;
-        if app.stopping() {
-            return Err(going_away());
+        if let Some(problem) = unavailable(app, head) {
+            return Err(problem);
         }
         let client = app.new_client();
         let feed = reading.open(app, Some(client)).await?;
@@ -267,7 +260,7 @@ async fn websocket(
     Ok(takeover(
         StatusCode::SWITCHING_PROTOCOLS,
         headers,
-        Stream::WebSocket(stream),
+        Stream::WebSocket(Box::new(stream)),
     ))
 }
 
@@ -291,9 +284,6 @@ async fn operations(app: &Arc<App>, path: &str) -> Result<Answer, Problem> {
     match path {
         "/healthz" => Ok(answer(StatusCode::OK, "text/plain; charset=utf-8", "ok\n")),
         "/readyz" => {
-            if app.stopping() {
-                return Err(going_away());
-            }
             stats_channel::probe(app).await?;
             Ok(answer(
                 StatusCode::OK,
@@ -312,10 +302,13 @@ async fn operations(app: &Arc<App>, path: &str) -> Result<Answer, Problem> {
 /// Refuses a request in the form that its reader understands.
 fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Answer {
     app.stats.refused(problem);
-    let wishes = wishes(head);
-    let events = wishes.accepts_events && !wishes.upgrade && head.method == Method::GET;
-    if !events || !problem.code.temporary() {
-        return refusal(problem);
+    if !wants_events(head) || !problem.code.temporary() {
+        let mut answer = refusal(problem);
+        if problem.code == Code::MethodNotAllowed {
+            let methods = HeaderValue::from_static(methods(head.uri.path()));
+            answer.headers_mut().insert(header::ALLOW, methods);
+        }
+        return answer;
     }
     let retry = spread(app.limits().retry);
     let notice = Notice::Error {
@@ -337,8 +330,32 @@ fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Answer {
     answer
 }
 
-fn going_away() -> Problem {
-    Problem::new(Code::Stopping, "the server goes away; ask again")
+/// Why no request is answered just now, if so. A server that goes away still takes messages and
+/// says how it is.
+fn unavailable(app: &App, head: &request::Parts) -> Option<Problem> {
+    if head.extensions.get::<Full>().is_some() {
+        let detail = "the server has as many connections as it may; ask again";
+        return Some(Problem::new(Code::ServerFull, detail));
+    }
+    let reads = matches!(head.uri.path(), "/read" | "/readyz")
+        || head.method == Method::GET && is_channel(head);
+    (app.stopping() && reads)
+        .then(|| Problem::new(Code::Stopping, "the server goes away; ask again"))
+}
+
+fn is_channel(head: &request::Parts) -> bool {
+    let path = head.uri.path();
+    path == "/channels" || path.starts_with("/channels/")
+}
+
+/// Whether the request is for events, and is to be refused as one.
+fn wants_events(head: &request::Parts) -> bool {
+    let reads = head.method == Method::GET && is_channel(head) || head.uri.path() == "/read";
+    let asked = query(head)
+        .ok()
+        .and_then(|query| Some(query.one("transport").ok()?? == "sse"));
+    let wishes = wishes(head);
+    reads && !wishes.upgrade && asked.unwrap_or(wishes.accepts_events)
 }
 
 fn preflight(app: &App) -> Answer {
@@ -423,13 +440,26 @@ fn query(head: &request::Parts) -> Result<Query, Problem> {
     Query::parse(head.uri.query())
 }
 
-fn allow(head: &request::Parts, methods: &[Method]) -> Result<(), Problem> {
-    if methods.contains(&head.method) {
+/// The methods that a path takes, as `Allow` lists them (RFC 9110 section 10.2.1).
+fn methods(path: &str) -> &'static str {
+    match path {
+        "/read" | "/publish" => "POST, OPTIONS",
+        "/channels" => "GET, HEAD, POST, DELETE, OPTIONS",
+        _ if path.starts_with("/channels/") => "GET, HEAD, POST, DELETE, OPTIONS",
+        _ => "GET, HEAD, OPTIONS",
+    }
+}
+
+fn allow(head: &request::Parts) -> Result<(), Problem> {
+    let methods = methods(head.uri.path());
+    if methods
+        .split(", ")
+        .any(|method| method == head.method.as_str())
+    {
         return Ok(());
     }
-    let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
     Err(Problem::new(
         Code::MethodNotAllowed,
-        format!("this path takes {}", methods.join(", ")),
+        format!("this path takes {methods}"),
     ))
 }

@@ -1,5 +1,7 @@
 //! Query parameters and path segments as text: decoded once, strictly.
 
+use std::time::Duration;
+
 use percent_encoding::percent_decode_str;
 use tidings_core::{ChannelName, Limits};
 use tidings_protocol::{Code, Problem};
@@ -81,7 +83,7 @@ impl Query {
     }
 
     /// A time in seconds.
-    pub fn seconds(&self, name: &str) -> Result<Option<f64>, Problem> {
+    pub fn seconds(&self, name: &str) -> Result<Option<Duration>, Problem> {
         let Some(text) = self.one(name)? else {
             return Ok(None);
         };
@@ -119,13 +121,12 @@ impl Query {
     }
 }
 
-/// A time that can be waited.
-pub fn check_seconds(name: &str, seconds: f64) -> Result<f64, Problem> {
-    if seconds.is_finite() && seconds >= 0.0 {
-        Ok(seconds)
-    } else {
-        Err(invalid(format!("`{name}` is a number of seconds from 0")))
+/// A time that can be waited. One that is longer than can be told is as long as can be.
+pub fn check_seconds(name: &str, seconds: f64) -> Result<Duration, Problem> {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return Err(invalid(format!("`{name}` is a number of seconds from 0")));
     }
+    Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
 /// The channel of a path segment.
@@ -198,7 +199,9 @@ mod tests {
         ))
         .unwrap();
         assert_eq!(q.all("name").collect::<Vec<_>>(), ["채팅", "a/b"]);
-        assert_eq!(q.seconds("wait").unwrap(), Some(0.5));
+        assert_eq!(q.seconds("wait").unwrap(), Some(Duration::from_millis(500)));
+        let long = Query::parse(Some("wait=1e300")).unwrap();
+        assert_eq!(long.seconds("wait").unwrap(), Some(Duration::MAX));
         assert_eq!(q.number("last").unwrap(), Some(3));
         assert!(q.one("name").is_err());
         assert!(q.only(&["name", "wait", "last", "x"]).is_ok());

@@ -95,7 +95,7 @@ impl Reading {
                 after: None,
                 last: query.number("last")?,
             },
-            wait: wait.map_or(Duration::ZERO, Duration::from_secs_f64),
+            wait: wait.unwrap_or(Duration::ZERO),
             limit: query
                 .number("limit")?
                 .unwrap_or(app.limits().poll_messages_default),
@@ -146,7 +146,7 @@ impl Reading {
                 after: body.after.as_deref().map(After::parse),
                 last: body.last,
             },
-            wait: wait.map_or(Duration::ZERO, Duration::from_secs_f64),
+            wait: wait.unwrap_or(Duration::ZERO),
             limit: body.limit.unwrap_or(app.limits().poll_messages_default),
             raw: raw(body.format.as_deref())?,
             echo: true,
@@ -264,10 +264,10 @@ impl Reading {
 pub fn transport(
     asked: Option<&str>,
     wishes: Wishes,
-    wait: Option<f64>,
+    wait: Option<Duration>,
 ) -> Result<Transport, Problem> {
     let poll = match wait {
-        Some(seconds) if seconds > 0.0 => Transport::LongPoll,
+        Some(wait) if wait > Duration::ZERO => Transport::LongPoll,
         _ => Transport::Poll,
     };
     match asked {
@@ -370,12 +370,18 @@ mod tests {
             .map_err(|p| p.code)
         };
         assert_eq!(t(Some("poll"), true, true, None), Ok(Transport::WebSocket));
-        assert_eq!(t(None, false, true, Some(9.0)), Ok(Transport::Sse));
         assert_eq!(
-            t(Some("poll"), false, true, Some(9.0)),
+            t(None, false, true, Some(Duration::from_secs(9))),
+            Ok(Transport::Sse)
+        );
+        assert_eq!(
+            t(Some("poll"), false, true, Some(Duration::from_secs(9))),
             Ok(Transport::LongPoll)
         );
-        assert_eq!(t(None, false, false, Some(0.0)), Ok(Transport::Poll));
+        assert_eq!(
+            t(None, false, false, Some(Duration::from_secs(0))),
+            Ok(Transport::Poll)
+        );
         assert_eq!(t(Some("sse"), false, false, None), Ok(Transport::Sse));
         assert_eq!(
             t(Some("websocket"), false, true, None),

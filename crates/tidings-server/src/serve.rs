@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
+use tidings_core::Limits;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -89,7 +90,7 @@ impl Server {
                 return;
             }
         }
-        let prepared = prepare(&socket, self.app.limits().heartbeat);
+        let prepared = prepare(&socket, self.app.limits());
         match prepared.and_then(|()| socket.into_std()) {
             Ok(socket) => workers.take(Accepted { socket, full }),
             Err(error) => tracing::debug!(%error, "a socket was gone before it was served"),
@@ -105,18 +106,21 @@ impl Server {
 }
 
 /// Small writes leave at once; a peer that is gone is noticed, on every transport.
-fn prepare(socket: &TcpStream, heartbeat: Duration) -> std::io::Result<()> {
+fn prepare(socket: &TcpStream, limits: &Limits) -> std::io::Result<()> {
     socket.set_nodelay(true)?;
     let socket = SockRef::from(socket);
-    let probe = heartbeat.max(Duration::from_secs(1));
+    let probe = limits.heartbeat.max(Duration::from_secs(1));
     socket.set_tcp_keepalive(
         &TcpKeepalive::new()
             .with_time(probe)
             .with_interval(probe)
             .with_retries(1),
     )?;
+    // The kernel's own limit also counts a peer that is there and takes nothing: whose time is longer.
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(2 * probe))?;
+    socket.set_tcp_user_timeout(Some(
+        (2 * probe).max(limits.write_time + Duration::from_secs(5)),
+    ))?;
     Ok(())
 }
 

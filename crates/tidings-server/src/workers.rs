@@ -3,7 +3,9 @@
 //! A connection never changes its thread, so waking its task costs no lock and no system call, and
 //! a crowd of readers is woken by the bell-ringer of their own runtime (docs/decisions/001).
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
@@ -95,11 +97,12 @@ impl Worker {
             let tower = Tower::of_this_thread();
             tokio::spawn(async move { tower.run(SLICE).await });
             while let Some(Accepted { socket, full }) = accepted.recv().await {
-                let (app, stop, load) = (app.clone(), stop.clone(), carried.clone());
-                connections.spawn(async move {
-                    contained(&app, serve(app.clone(), socket, full, stop)).await;
-                    load.fetch_sub(1, Ordering::Relaxed);
-                });
+                let connection = serve(app.clone(), socket, full, stop.clone());
+                connections.spawn(contained(
+                    app.clone(),
+                    carried.clone(),
+                    Box::pin(connection),
+                ));
             }
         };
         let thread = std::thread::Builder::new()
@@ -125,11 +128,15 @@ async fn serve(
     }
 }
 
-/// Runs a connection so that its panic ends it and nothing else.
-async fn contained(app: &App, connection: impl Future<Output = ()>) {
+/// Runs a connection so that its panic ends it and nothing else. It comes in a box: a future that
+/// holds another holds it twice, as argument and as local.
+async fn contained(
+    app: Arc<App>,
+    load: Arc<AtomicUsize>,
+    mut connection: Pin<Box<dyn Future<Output = ()> + Send>>,
+) {
     app.stats.connections.add(1);
-    let mut connection = Box::pin(connection);
-    std::future::poll_fn(|cx| {
+    poll_fn(|cx| {
         let polled = catch_unwind(AssertUnwindSafe(|| connection.as_mut().poll(cx)));
         polled.unwrap_or_else(|_| {
             app.stats.panics.add(1);
@@ -139,4 +146,5 @@ async fn contained(app: &App, connection: impl Future<Output = ()>) {
     })
     .await;
     app.stats.connections.add(-1);
+    load.fetch_sub(1, Ordering::Relaxed);
 }

@@ -158,8 +158,8 @@ impl MemoryBroker {
     /// What becomes of a slot that may be idle.
     fn settle(&self, name: &ChannelName, slot: &Slot, now: Millis) -> Settled {
         match slot {
-            Slot::Remembered { since, .. } if since.saturating_add(self.forget) < now => {
-                Settled::Forget
+            Slot::Remembered { head, since, .. } if since.saturating_add(self.forget) < now => {
+                Settled::Forget(head.epoch)
             }
             Slot::Remembered { .. } => Settled::Keep,
             Slot::Live(channel) => {
@@ -195,8 +195,8 @@ impl MemoryBroker {
                 *slot = remembered;
                 true
             }
-            Settled::Forget => {
-                self.names.forget(name);
+            Settled::Forget(epoch) => {
+                self.names.forget(name, epoch);
                 false
             }
             Settled::Drop => false,
@@ -214,7 +214,7 @@ impl MemoryBroker {
 enum Settled {
     Keep,
     Remember(Slot),
-    Forget,
+    Forget(Epoch),
     /// Never written: nothing to remember.
     Drop,
 }

@@ -70,9 +70,10 @@ impl Session for LongPoll {
         self.early.extend_from_slice(bytes);
     }
 
-    /// What comes while it waits is the next request; it can wait in the kernel.
+    /// What comes while it waits is the next request. Some of it is taken, so that the end of the
+    /// connection is seen behind it; the rest can wait in the kernel.
     fn wants_input(&self) -> bool {
-        self.early.is_empty()
+        self.early.len() < self.app.limits().head_bytes
     }
 
     fn deadline(&self) -> Instant {

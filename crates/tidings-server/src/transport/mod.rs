@@ -25,11 +25,12 @@ pub use websocket::WebSocket;
 
 use crate::stats::Transport;
 
-/// A reading that takes its connection over.
+/// A reading that takes its connection over. Boxed: a future holds what is moved through it more
+/// than once, and a small session must not cost what the largest costs.
 pub enum Stream {
-    LongPoll(LongPoll),
-    Sse(Sse),
-    WebSocket(WebSocket),
+    LongPoll(Box<LongPoll>),
+    Sse(Box<Sse>),
+    WebSocket(Box<WebSocket>),
 }
 
 /// What a reading does between the socket and its feed.

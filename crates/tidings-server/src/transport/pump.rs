@@ -27,7 +27,7 @@ pub async fn run<IO, S>(
     io: &mut IO,
     head: Bytes,
     chunked: bool,
-    session: S,
+    session: Box<S>,
 ) -> Option<Bytes>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
@@ -37,7 +37,7 @@ where
     stats.opened.add(1);
     stats.open.add(1);
     let began = Instant::now();
-    let _open = OpenGuard(stats, began);
+    let open = OpenGuard(stats, began);
     let mut pump = Pump {
         app,
         session,
@@ -49,10 +49,13 @@ where
         stats,
     };
     let end = poll_fn(|cx| pump.poll(cx, Pin::new(&mut *io))).await;
+    // No reader any more, however long its socket takes to close.
+    drop((pump, open));
     match end {
         End::NextRequest(bytes) => Some(bytes),
         End::Close => {
-            linger(io).await;
+            // Boxed: it is needed at the end only, and its buffer is not small.
+            Box::pin(linger(io)).await;
             None
         }
         End::Cut => None,
@@ -71,7 +74,7 @@ impl Drop for OpenGuard<'_> {
 
 struct Pump<'a, S> {
     app: &'a App,
-    session: S,
+    session: Box<S>,
     out: Outbox,
     head: Option<Bytes>,
     chunked: bool,
@@ -180,10 +183,11 @@ impl<S: Session> Pump<'_, S> {
     }
 
     fn timer_fired(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut due = self.session.deadline();
-        if let Some(since) = self.blocked_since {
-            due = due.min(since + self.app.limits().write_time);
-        }
+        // A session can say nothing while the socket is full: its deadline would fire for ever.
+        let due = match self.blocked_since {
+            Some(since) => since + self.app.limits().write_time,
+            None => self.session.deadline(),
+        };
         // Only ever moved to an earlier time: a later one is found when the timer fires.
         if due < self.timer.deadline() || self.timer.is_elapsed() {
             self.timer.as_mut().reset(due);

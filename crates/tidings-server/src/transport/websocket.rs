@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tidings_core::{
-    Budget, ChannelName, ClientId, Cursor, Delivery, Feed, FeedStatus, Message, Opened, PayloadKind,
+    Budget, ChannelName, ClientId, Cursor, Delivery, Feed, Message, Opened, PayloadKind,
 };
 use tidings_protocol::envelope::{self, Hello, Notice, Place};
 use tidings_protocol::websocket::{
@@ -216,7 +216,9 @@ impl WebSocket {
 
     fn take(&mut self, mut bytes: &[u8]) {
         loop {
-            if self.running.is_some() || self.replies.len() >= REPLIES_MAX {
+            // Nothing is carried out before the hello is said.
+            let busy = self.running.is_some() || self.stage == Stage::Begin;
+            if busy || self.replies.len() >= REPLIES_MAX {
                 self.unread = bytes.to_vec();
                 return;
             }
@@ -262,15 +264,20 @@ impl WebSocket {
         let mut budget = Budget::new(usize::MAX, limits.flush_bytes);
         let mut deliveries = Vec::new();
         let now = self.app.now().monotonic;
-        let status = self
-            .feed
+        self.feed
             .read(now, &mut budget, lag_limit(limits), &mut deliveries);
+        let mut ended = false;
         for delivery in &deliveries {
             if matches!(self.stage, Stage::Live) {
                 self.deliver(delivery, out);
             }
+            if let Delivery::Closed(key, _) = delivery {
+                // It is read no more, and may be subscribed to anew.
+                self.feed.remove(*key);
+                ended = true;
+            }
         }
-        if status == FeedStatus::Waiting && self.feed.all_closed() && self.running.is_none() {
+        if ended && self.feed.is_empty() && self.running.is_none() {
             self.close(CloseCode::NORMAL, "all channels have ended");
         }
     }
@@ -345,10 +352,10 @@ impl Session for WebSocket {
 
     fn fill(&mut self, cx: &mut Context<'_>, out: &mut Outbox) {
         let now = Instant::now();
-        self.advance(cx);
         if self.stage == Stage::Begin {
             self.begin(out);
         }
+        self.advance(cx);
         if self.stage == Stage::Live {
             self.keep_alive(now);
         }

@@ -114,7 +114,7 @@ limits! {
     body_time: Time(1..=DAY), "Time for a request's body. Then: 408.";
     message_bytes as "message_bytes": Bytes(1..=GIB), "Bytes of one message's payload. More: 413.";
     command_bytes: Bytes(KIB..=GIB), "Bytes of one WebSocket message from a client. More: close code 1009.";
-    event_bytes: Bytes(1..=64 * KIB), "Bytes of an event's name. More: 400.";
+    event_bytes: Bytes(1..=KIB), "Bytes of an event's name. More: 400.";
     batch_messages: Count(1..=1_000_000), "Messages in one batch. More: 400.";
     channels_per_connection: Count(1..=1_000_000), "Channels that one connection reads. More: 400, on a WebSocket an error.";
     channels: Count(1..=1_000_000_000), "Channels that the server holds or remembers. More: 503.";

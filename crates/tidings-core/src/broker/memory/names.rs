@@ -1,33 +1,50 @@
 //! Epochs of channels, derived instead of stored where they can be.
 //!
-//! A channel never written has the epoch *hash(incarnation, name, generation)*: reading it needs no
-//! memory. The generation is that of the name's bucket and grows when a channel of the bucket is
-//! forgotten, so a forgotten channel never comes back with an epoch that it had. The price is a
-//! fixed table, and in it a rare neighbour: a channel that was never written, is not open, and
-//! shares its bucket with one that is being forgotten shows a new epoch, too.
+//! A channel never written has the epoch *hash(incarnation, name, …)*: reading it needs no memory. A
+//! channel that was forgotten leaves a few bytes here, so that it comes back with another epoch and
+//! its old positions are known as forgotten. Only when very many have been forgotten is this, too,
+//! let go: then every channel of which nothing else is known gets another epoch.
 
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 use siphasher::sip::SipHasher24;
 use tidings_log::Epoch;
 
 use crate::channel::ChannelName;
 
-const BUCKETS: usize = 1 << 16;
+/// Forgotten channels that are remembered as such: some 48 bytes each.
+const FORGOTTEN_MAX: usize = 1 << 18;
 /// How far back a forgotten epoch is still known as one.
-const GENERATIONS_KNOWN: u32 = 64;
+const KNOWN: u32 = 16;
 
 pub(super) struct EpochNames {
     incarnation: [u64; 2],
-    /// Absent until something is forgotten.
-    generations: OnceLock<Box<[AtomicU32]>>,
+    forgotten: RwLock<Forgotten>,
+    forgotten_max: usize,
+}
+
+#[derive(Default)]
+struct Forgotten {
+    /// By the hash of the name.
+    channels: HashMap<u64, Trace>,
+    /// How often the list was let go.
+    era: u32,
+}
+
+/// What is left of a forgotten channel.
+#[derive(Clone, Copy)]
+struct Trace {
+    /// How often it was forgotten in this era.
+    times: u32,
+    /// Its last epoch.
+    epoch: Epoch,
 }
 
 #[derive(Hash)]
 enum Source {
-    Unwritten(u32),
+    Unwritten { era: u32, times: u32 },
     Renewed(u64),
 }
 
@@ -35,13 +52,26 @@ impl EpochNames {
     pub fn new(incarnation: [u64; 2]) -> Self {
         Self {
             incarnation,
-            generations: OnceLock::new(),
+            forgotten: RwLock::default(),
+            forgotten_max: FORGOTTEN_MAX,
         }
     }
 
     /// The epoch of a channel of which nothing is known.
     pub fn unwritten(&self, name: &ChannelName) -> Epoch {
-        self.epoch(name, &Source::Unwritten(self.generation(name)))
+        let forgotten = self
+            .forgotten
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let trace = forgotten.channels.get(&self.hash(name, &()));
+        let times = trace.map_or(0, |trace| trace.times);
+        self.epoch(
+            name,
+            &Source::Unwritten {
+                era: forgotten.era,
+                times,
+            },
+        )
     }
 
     /// The epoch of a channel that was emptied; `renewal` is never used twice.
@@ -49,29 +79,41 @@ impl EpochNames {
         self.epoch(name, &Source::Renewed(renewal))
     }
 
-    /// From now on the channel has another epoch.
-    pub fn forget(&self, name: &ChannelName) {
-        let generations = self
-            .generations
-            .get_or_init(|| (0..BUCKETS).map(|_| AtomicU32::new(0)).collect());
-        generations[self.bucket(name)].fetch_add(1, Ordering::Relaxed);
+    /// From now on the channel has another epoch than `epoch`.
+    pub fn forget(&self, name: &ChannelName, epoch: Epoch) {
+        let mut forgotten = self
+            .forgotten
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let trace = forgotten
+            .channels
+            .entry(self.hash(name, &()))
+            .or_insert(Trace { times: 0, epoch });
+        *trace = Trace {
+            times: trace.times + 1,
+            epoch,
+        };
+        if forgotten.channels.len() > self.forgotten_max {
+            *forgotten = Forgotten {
+                channels: HashMap::new(),
+                era: forgotten.era + 1,
+            };
+        }
     }
 
     /// Whether the channel had this epoch and was forgotten since.
     pub fn was_forgotten(&self, name: &ChannelName, epoch: Epoch) -> bool {
-        let now = self.generation(name);
-        (now.saturating_sub(GENERATIONS_KNOWN)..now)
-            .any(|generation| self.epoch(name, &Source::Unwritten(generation)) == epoch)
-    }
-
-    fn generation(&self, name: &ChannelName) -> u32 {
-        self.generations
-            .get()
-            .map_or(0, |table| table[self.bucket(name)].load(Ordering::Relaxed))
-    }
-
-    fn bucket(&self, name: &ChannelName) -> usize {
-        self.hash(name, &()) as usize % BUCKETS
+        let forgotten = self
+            .forgotten
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let trace = forgotten.channels.get(&self.hash(name, &()));
+        let had = |era, times| self.epoch(name, &Source::Unwritten { era, times }) == epoch;
+        let times = trace.map_or(0, |trace| trace.times);
+        let mut eras = forgotten.era.saturating_sub(KNOWN)..forgotten.era;
+        trace.is_some_and(|trace| trace.epoch == epoch)
+            || (times.saturating_sub(KNOWN)..times).any(|times| had(forgotten.era, times))
+            || eras.any(|era| (0..KNOWN).any(|times| had(era, times)))
     }
 
     fn epoch(&self, name: &ChannelName, source: &Source) -> Epoch {
@@ -86,5 +128,32 @@ impl EpochNames {
         name.hash(&mut hasher);
         more.hash(&mut hasher);
         hasher.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_forgotten_get_another_epoch_until_there_are_too_many() {
+        let names = EpochNames {
+            forgotten_max: 100,
+            ..EpochNames::new([1, 2])
+        };
+        let quiet = ChannelName::parse("조용한").unwrap();
+        let first = names.unwritten(&quiet);
+        for n in 0..100 {
+            let name = ChannelName::parse(&format!("n{n}")).unwrap();
+            let before = names.unwritten(&name);
+            names.forget(&name, before);
+            assert!(names.was_forgotten(&name, before));
+            assert_ne!(names.unwritten(&name), before);
+        }
+        assert_eq!(names.unwritten(&quiet), first);
+        names.forget(&quiet, first);
+        assert_ne!(names.unwritten(&quiet), first);
+        assert!(names.was_forgotten(&quiet, first));
+        assert!(!names.was_forgotten(&quiet, names.unwritten(&quiet)));
     }
 }

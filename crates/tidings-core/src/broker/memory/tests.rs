@@ -168,6 +168,19 @@ fn clearing_begins_a_new_epoch_each_time() {
 }
 
 #[test]
+fn a_channel_that_was_cleared_and_forgotten_says_so_too() {
+    let s = setup();
+    s.broker.clear_now(&s.name, &s.rules, at(0)).unwrap();
+    let position = s.publish(s.draft("a"), 0).unwrap().position.unwrap();
+    s.broker.sweep(at(2 * HOUR));
+    s.broker.sweep(at(25 * HOUR));
+    assert_eq!(
+        s.first_gap(Start::At(position), 25 * HOUR),
+        Some(GapReason::Forgotten)
+    );
+}
+
+#[test]
 fn a_repeat_under_a_key_gets_the_first_answer() {
     let s = setup();
     let keyed = |text: &str, key: &str| Draft {
