@@ -368,3 +368,33 @@ async fn a_panic_ends_one_connection_only() {
     wait_for(&server, "tidings_panics_total 2\n").await;
     wait_for(&server, "tidings_readers{transport=\"websocket\"} 0\n").await;
 }
+
+#[tokio::test]
+async fn who_takes_nothing_of_an_answer_is_cut_too() {
+    let server = quick(|limits| limits.write_time = Duration::from_millis(300)).await;
+    let text = "x".repeat(60_000);
+    for _ in 0..16 {
+        post(server.addr, "/channels/x", &text).await;
+    }
+    let mut stuck = Http::connect(server.addr).await;
+    // More answers than sockets hold, none of which is read.
+    for _ in 0..100 {
+        stuck.request("GET", "/channels/x", "", b"").await;
+    }
+    wait_for(&server, "tidings_write_timeouts_total 1\n").await;
+    assert_eq!(post(server.addr, "/channels/x", "still here").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_ignores_the_end_gets_one_goodbye() {
+    let server = TestServer::start().await;
+    let mut ws = Ws::connect(server.addr, "/channels/x").await.unwrap();
+    ws.json().await;
+    let stopping = tokio::spawn(server.stop());
+    let mut frames = Vec::new();
+    while let Some(frame) = ws.frame().await {
+        frames.push(frame.opcode);
+    }
+    assert_eq!(frames, [1, 8]);
+    stopping.await.unwrap();
+}

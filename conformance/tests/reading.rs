@@ -615,11 +615,15 @@ async fn the_transport_is_chosen_by_the_request() {
     assert_eq!(kind("/channels/x?transport=pigeon", "").await.0, 400);
     assert_eq!(kind("/channels/x?lastId=1", events).await.0, 400);
     assert!(
-        Ws::connect(server.addr, "/channels/x?transport=poll")
+        Ws::connect(server.addr, "/channels/x?transport=websocket")
             .await
-            .is_ok(),
-        "an upgrade wins"
+            .is_ok()
     );
+    let overridden = Ws::connect(server.addr, "/channels/x?transport=poll")
+        .await
+        .err()
+        .expect("a poll");
+    assert_eq!(overridden.status, 200);
 }
 
 #[tokio::test]

@@ -35,16 +35,18 @@ async fn main() -> std::io::Result<()> {
 }
 
 async fn serve_server() -> std::io::Result<()> {
-    let mut options = Options::default();
-    options.limits = Limits {
-        message_bytes: MESSAGE_BYTES,
-        command_bytes: MESSAGE_BYTES,
-        lag_bytes: 8 * MESSAGE_BYTES as u64,
-        ..Limits::default()
-    };
-    options.history = History {
-        bytes: 8 * MESSAGE_BYTES,
-        ..History::default()
+    let options = Options {
+        limits: Limits {
+            message_bytes: MESSAGE_BYTES,
+            command_bytes: MESSAGE_BYTES,
+            lag_bytes: 8 * MESSAGE_BYTES as u64,
+            ..Limits::default()
+        },
+        history: History {
+            bytes: 8 * MESSAGE_BYTES,
+            ..History::default()
+        },
+        ..Options::default()
     };
     let server = TestServer::with(options).await;
     println!("ws://{}/channels/echo?format=raw", server.addr);

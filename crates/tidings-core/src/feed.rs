@@ -96,6 +96,8 @@ pub struct Feed {
     signal: Arc<Signal>,
     ready: VecDeque<Key>,
     rung: Vec<Key>,
+    /// False: it is read once, so no bell is armed.
+    waits: bool,
     /// Whose reader this is: messages that exclude it are skipped.
     reader: Option<ClientId>,
     open: usize,
@@ -109,8 +111,17 @@ impl Feed {
             signal: Signal::new(),
             ready: VecDeque::new(),
             rung: Vec::new(),
+            waits: true,
             reader,
             open: 0,
+        }
+    }
+
+    /// A feed that is read once: its channels leave no note in the logs.
+    pub fn that_does_not_wait() -> Self {
+        Self {
+            waits: false,
+            ..Self::new(None)
         }
     }
 
@@ -251,7 +262,7 @@ impl Feed {
                 ..*budget
             };
             let start = out.len();
-            let bell = Some((&self.signal, key));
+            let bell = self.waits.then_some((&self.signal, key));
             let status = subscription
                 .cursor
                 .read(now, &mut share, lag, bell, |item| match item {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidings_log::{Cursor, GapReason, Opened, Position, Start};
+use tidings_log::{Cursor, Opened, Position, Start};
 
 use crate::Now;
 use crate::broker::{Broker, BrokerError, Publication, PublishError, Receipt};
@@ -130,13 +130,10 @@ impl Hub {
         now: Now,
     ) -> Result<(Cursor<Message>, Opened), BrokerError> {
         let log = self.broker.open(channel, self.rules(channel), now).await?;
-        let why = match start {
-            Start::At(position) => {
-                self.stats.resumed.add(1);
-                self.broker.why_lost(channel, position.epoch)
-            }
-            _ => GapReason::EpochChanged,
-        };
+        if matches!(start, Start::At(_)) {
+            self.stats.resumed.add(1);
+        }
+        let why = |epoch| self.broker.why_lost(channel, epoch);
         Ok(Cursor::open(&log, start, why, now.monotonic))
     }
 

@@ -15,6 +15,20 @@ pub struct Payload {
     pub kind: PayloadKind,
     /// As they were published, byte for byte.
     pub bytes: Bytes,
+    /// Bytes that it takes in an envelope, where text is escaped and bytes are base64: what history,
+    /// lag and answers are reckoned in.
+    pub written: usize,
+}
+
+impl Payload {
+    /// Text without characters.
+    pub fn empty() -> Self {
+        Self {
+            kind: PayloadKind::Text,
+            bytes: Bytes::new(),
+            written: 2,
+        }
+    }
 }
 
 /// What the bytes of a payload are. Whoever makes a [`Payload`] has checked it.
@@ -131,12 +145,12 @@ impl Draft {
         }
     }
 
-    /// What it counts in a log: payload, names and a fixed part for the entry itself.
+    /// What it counts in a log: its envelope, with a fixed part for the entry itself.
     pub fn size(&self) -> usize {
-        const ENTRY: usize = 64;
-        let payload = self.payload.as_ref().map_or(0, |p| p.bytes.len());
+        const ENTRY: usize = 128;
+        let payload = self.payload.as_ref().map_or(0, |p| p.written);
         let event = self.event.as_ref().map_or(0, |e| e.as_str().len());
-        ENTRY + payload + event
+        ENTRY + self.channel.as_str().len() + event + payload
     }
 }
 
@@ -194,16 +208,12 @@ impl Framing {
 impl Message {
     /// The message that `draft` becomes at `position`.
     pub fn new(draft: Draft, position: Option<Position>, time: u64) -> Self {
-        let nothing = || Payload {
-            kind: PayloadKind::Text,
-            bytes: Bytes::new(),
-        };
         Self {
             kind: Kind::Data,
             channel: draft.channel,
             position,
             event: draft.event,
-            payload: draft.payload.unwrap_or_else(nothing),
+            payload: draft.payload.unwrap_or_else(Payload::empty),
             from: draft.from,
             time,
             exclude: draft.exclude,
@@ -213,14 +223,7 @@ impl Message {
 
     /// The end of `channel`.
     pub fn end(channel: ChannelName, position: Position, time: u64) -> Self {
-        let mut draft = Draft::new(
-            channel,
-            Payload {
-                kind: PayloadKind::Text,
-                bytes: Bytes::new(),
-            },
-        );
-        draft.payload = None;
+        let draft = Draft::new(channel, Payload::empty());
         Self {
             kind: Kind::End,
             ..Self::new(draft, Some(position), time)

@@ -110,11 +110,12 @@ pub struct LagLimit {
 }
 
 impl<T> Cursor<T> {
-    /// Opens a cursor on `log`. A position of another epoch is told as a gap of reason `otherwise`.
+    /// Opens a cursor on `log`. A position of another epoch is told as a gap, of
+    /// the reason that `why` knows.
     pub fn open(
         log: &Arc<Log<T>>,
         start: Start,
-        otherwise: GapReason,
+        why: impl FnOnce(Epoch) -> GapReason,
         now: Millis,
     ) -> (Self, Opened) {
         log.add_reader();
@@ -138,7 +139,7 @@ impl<T> Cursor<T> {
             Start::Unknown | Start::At(Position::UNKNOWN) => {
                 (Position::UNKNOWN, Some(GapReason::UnknownCursor))
             }
-            Start::At(at) if at.epoch != state.epoch => (at, Some(otherwise)),
+            Start::At(at) if at.epoch != state.epoch => (at, Some(why(at.epoch))),
             Start::At(at) if at.offset > state.head => (at, Some(GapReason::UnknownCursor)),
             Start::At(at) => (at, None),
         };

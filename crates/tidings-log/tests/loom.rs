@@ -36,7 +36,7 @@ fn follow(log: &Arc<Log<u64>>) -> Vec<u64> {
         epoch: Epoch::from_number(1),
         offset: 0,
     };
-    let (mut cursor, _) = Cursor::open(log, Start::At(begin), GapReason::EpochChanged, 0);
+    let (mut cursor, _) = Cursor::open(log, Start::At(begin), |_| GapReason::EpochChanged, 0);
     let signal = Signal::new();
     let mut seen = Vec::new();
     loop {
@@ -127,7 +127,7 @@ fn two_writers_and_a_reader() {
 fn a_reader_that_leaves_takes_its_note_along() {
     loom::model(|| {
         let log = log(8);
-        let (mut cursor, _) = Cursor::open(&log, Start::Now, GapReason::EpochChanged, 0);
+        let (mut cursor, _) = Cursor::open(&log, Start::Now, |_| GapReason::EpochChanged, 0);
         let signal = Signal::new();
         let mut budget = Budget::new(8, 64);
         cursor.read(0, &mut budget, LAG, Some((&signal, 0)), |_| {});

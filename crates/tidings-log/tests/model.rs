@@ -164,7 +164,7 @@ fn run(steps: Vec<Step>) {
                 };
                 let head = model.entries.len() as u64;
                 let oldest = model.oldest_kept(retention, now);
-                let (cursor, opened) = Cursor::open(&log, start, GapReason::EpochChanged, now);
+                let (cursor, opened) = Cursor::open(&log, start, |_| GapReason::EpochChanged, now);
                 let (offset, recovered) = match start {
                     Start::Now => (head, true),
                     Start::Earliest => (oldest - 1, true),
@@ -300,8 +300,8 @@ fn a_reader_at_the_tail_that_falls_behind_the_lag_limit_is_told() {
         cursor.read(now, &mut budget, lag, None, |item| items.push(item));
         items
     };
-    let (mut live, _) = Cursor::open(&log, Start::Now, GapReason::EpochChanged, 0);
-    let (mut late, _) = Cursor::open(&log, Start::Earliest, GapReason::EpochChanged, 0);
+    let (mut live, _) = Cursor::open(&log, Start::Now, |_| GapReason::EpochChanged, 0);
+    let (mut late, _) = Cursor::open(&log, Start::Earliest, |_| GapReason::EpochChanged, 0);
     assert!(read(&mut live, 0).is_empty());
     for _ in 0..11 {
         log.write(0, |w| w.append(100, |at| at));

@@ -41,7 +41,7 @@ fn a_crowd_is_woken_in_slices_and_nobody_is_left_out() {
     let mut cx = Context::from_waker(&waker);
     let mut readers = Vec::new();
     for _ in 0..1_000 {
-        let (mut cursor, _) = Cursor::open(&log, Start::Now, GapReason::EpochChanged, 0);
+        let (mut cursor, _) = Cursor::open(&log, Start::Now, |_| GapReason::EpochChanged, 0);
         let signal = Signal::new();
         let mut budget = Budget::new(1, 1);
         cursor.read(0, &mut budget, lag, Some((&signal, 7)), |_| {});

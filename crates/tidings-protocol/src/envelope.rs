@@ -1,6 +1,6 @@
 //! The envelope: the same JSON on every transport.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -313,7 +313,8 @@ pub fn envelope(message: &Message, with_data: bool) -> String {
 
 /// A JSON object that is being written, in the order of the contract.
 struct Object {
-    text: String,
+    /// Valid UTF-8: JSON strings, numbers, and texts that were checked.
+    json: Vec<u8>,
 }
 
 impl Object {
@@ -324,28 +325,30 @@ impl Object {
     }
 
     fn bare() -> Self {
-        Self { text: "{".into() }
+        Self {
+            json: b"{".to_vec(),
+        }
     }
 
     fn key(&mut self, key: &str) {
-        if self.text.len() > 1 {
-            self.text.push(',');
+        if self.json.len() > 1 {
+            self.json.push(b',');
         }
-        write_string(&mut self.text, key);
-        self.text.push(':');
+        write_string(&mut self.json, key);
+        self.json.push(b':');
     }
 
     fn string(&mut self, key: &str, value: &str) -> &mut Self {
         self.key(key);
-        write_string(&mut self.text, value);
+        write_string(&mut self.json, value);
         self
     }
 
     /// A value that is JSON as it displays itself.
     fn raw(&mut self, key: &str, value: impl std::fmt::Display) -> &mut Self {
         self.key(key);
-        // Writing to a String does not fail.
-        let _ = write!(self.text, "{value}");
+        // Writing to memory does not fail.
+        let _ = write!(self.json, "{value}");
         self
     }
 
@@ -382,34 +385,30 @@ impl Object {
 
     fn payload(&mut self, message: &Message) {
         let bytes = &message.payload.bytes;
-        let text =
-            || std::str::from_utf8(bytes).expect("a JSON or text payload was checked to be UTF-8");
         match message.payload.kind {
             PayloadKind::Json => {
                 self.key("data");
-                self.text.push_str(text());
+                self.json.extend_from_slice(bytes);
             }
             PayloadKind::Text => {
-                self.string("data", text());
+                let text =
+                    std::str::from_utf8(bytes).expect("a text payload was checked to be UTF-8");
+                self.string("data", text);
             }
             PayloadKind::Binary => {
-                self.string("encoding", "base64").key("data");
-                self.text.push('"');
-                STANDARD.encode_string(bytes, &mut self.text);
-                self.text.push('"');
+                self.string("encoding", "base64")
+                    .string("data", &STANDARD.encode(bytes));
             }
         }
     }
 
     fn end(mut self) -> String {
-        self.text.push('}');
-        self.text
+        self.json.push(b'}');
+        String::from_utf8(self.json).expect("all that was written is UTF-8")
     }
 }
 
 /// Writes a JSON string (RFC 8259 section 7).
-fn write_string(out: &mut String, text: &str) {
-    let mut bytes = std::mem::take(out).into_bytes();
-    serde_json::to_writer(&mut bytes, text).expect("a string serialises into memory");
-    *out = String::from_utf8(bytes).expect("JSON is UTF-8");
+fn write_string(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(out, text).expect("a string serialises into memory");
 }

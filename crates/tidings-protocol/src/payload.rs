@@ -120,8 +120,27 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-fn payload(kind: PayloadKind, bytes: Bytes) -> Payload {
-    Payload { kind, bytes }
+/// A payload of bytes that were checked to be of this kind.
+pub fn payload(kind: PayloadKind, bytes: Bytes) -> Payload {
+    let written = match kind {
+        PayloadKind::Json => bytes.len(),
+        PayloadKind::Text => 2 + bytes.iter().map(|&byte| escaped_len(byte)).sum::<usize>(),
+        PayloadKind::Binary => 22 + bytes.len().div_ceil(3) * 4,
+    };
+    Payload {
+        kind,
+        bytes,
+        written,
+    }
+}
+
+/// Bytes of a byte in a JSON string (RFC 8259 section 7).
+fn escaped_len(byte: u8) -> usize {
+    match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
+        0..0x20 => 6,
+        _ => 1,
+    }
 }
 
 fn invalid(detail: String) -> Problem {
@@ -171,6 +190,22 @@ mod tests {
         )
         .unwrap();
         assert_eq!(&p.bytes[..], b"{\"a\": 1.000, \"b\":1e400 , \"a\":2}");
+    }
+
+    #[test]
+    fn what_is_written_is_known_before() {
+        for bytes in ["", "안녕\n\u{1}\u{7f}\"\\\t", "a\r\u{8}\u{c}\u{1f}"] {
+            let payload = payload(PayloadKind::Text, bytes.into());
+            assert_eq!(
+                payload.written,
+                serde_json::to_string(bytes).unwrap().len(),
+                "{bytes:?}"
+            );
+        }
+        assert_eq!(
+            binary(&[1, 2, 3, 4]).written,
+            r#""encoding":"base64","data":"AQIDBA==""#.len() - r#""data":"#.len()
+        );
     }
 
     #[test]

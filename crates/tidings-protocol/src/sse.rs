@@ -113,15 +113,12 @@ fn write_data(mut data: &str, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidings_core::{ChannelName, Draft, EventName, Payload};
+    use tidings_core::{ChannelName, Draft, EventName};
 
     fn message(kind: PayloadKind, bytes: &[u8], event: Option<&str>, offset: u64) -> Message {
         let mut draft = Draft::new(
             ChannelName::parse("방:7").unwrap(),
-            Payload {
-                kind,
-                bytes: Bytes::copy_from_slice(bytes),
-            },
+            crate::payload::payload(kind, Bytes::copy_from_slice(bytes)),
         );
         draft.event = event.map(|e| EventName::parse(e, 99).unwrap());
         let position = (offset > 0).then(|| Position {

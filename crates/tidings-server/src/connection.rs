@@ -9,10 +9,10 @@ use std::convert::Infallible;
 use std::future::{Future, pending, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Buf, Bytes};
 use http::header::{self, HeaderMap};
@@ -24,6 +24,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tidings_protocol::{Code, Problem};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::app::App;
 use crate::handler::{Full, handle};
@@ -123,11 +124,23 @@ struct Exit {
     flushed: AtomicBool,
     /// Something of a request was read that is not answered.
     partial: AtomicBool,
+    /// The socket takes nothing at present.
+    blocked: AtomicBool,
+    /// How often it took something.
+    writes: AtomicUsize,
 }
 
 impl Exit {
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Box<Takeover>>> {
         self.takeover.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what became of a write.
+    fn wrote<T>(&self, written: Poll<T>) -> Poll<T> {
+        self.flushed.store(false, Ordering::Relaxed);
+        self.blocked.store(written.is_pending(), Ordering::Relaxed);
+        self.writes.fetch_add(usize::from(written.is_ready()), Ordering::Relaxed);
+        written
     }
 
     fn is_open(&self) -> bool {
@@ -161,27 +174,32 @@ where
         .serve_connection(TokioIo::new(io), service);
     let mut stopping = pin!(async move { stop.wait_for(|stop| *stop).await.map(drop) });
     let mut told = false;
+    let mut deadline = WriteDeadline::new(limits.write_time);
     let ended = poll_fn(|cx| {
         if !told && stopping.as_mut().poll(cx).is_ready() {
             told = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
         match connection.poll_without_shutdown(cx) {
-            Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending if exit.is_open() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
+            Poll::Ready(result) => Poll::Ready(Ended::Library(result)),
+            Poll::Pending if exit.is_open() => Poll::Ready(Ended::Stream),
+            Poll::Pending => deadline.poll(cx, &exit).map(|()| Ended::Stuck),
         }
     })
     .await;
     let parts = connection.into_parts();
     let Rewind { mut io, before, .. } = parts.io.into_inner();
     match ended {
-        None => {
+        Ended::Stream => {
             // A copy: what the library read ahead is a slice of its whole buffer.
             let unread = Bytes::from([&parts.read_buf[..], &before[..]].concat());
             Some((io, unread, exit.lock().take()?))
         }
-        Some(result) => {
+        Ended::Stuck => {
+            app.stats.write_timeouts.add(1);
+            None
+        }
+        Ended::Library(result) => {
             if let Err(error) = result {
                 tell_error(app, &mut io, &error, exit.partial.load(Ordering::Relaxed)).await;
             }
@@ -189,6 +207,44 @@ where
             let _ = io.shutdown().await;
             None
         }
+    }
+}
+
+/// Why the library is left.
+enum Ended {
+    /// A request became a stream.
+    Stream,
+    /// The peer takes nothing of its answer.
+    Stuck,
+    /// Its own end.
+    Library(hyper::Result<()>),
+}
+
+/// The time in which a socket that is full must take something. The library itself has none.
+struct WriteDeadline {
+    time: Duration,
+    timer: Pin<Box<Sleep>>,
+    /// What had been taken when the timer was set.
+    writes: Option<usize>,
+}
+
+impl WriteDeadline {
+    fn new(time: Duration) -> Self {
+        Self { time, timer: Box::pin(sleep(time)), writes: None }
+    }
+
+    /// Ready when a full socket has taken nothing for the time.
+    fn poll(&mut self, cx: &mut Context<'_>, exit: &Exit) -> Poll<()> {
+        if !exit.blocked.load(Ordering::Relaxed) {
+            self.writes = None;
+            return Poll::Pending;
+        }
+        let writes = Some(exit.writes.load(Ordering::Relaxed));
+        if self.writes != writes {
+            self.writes = writes;
+            self.timer.as_mut().reset(Instant::now() + self.time);
+        }
+        self.timer.as_mut().poll(cx)
     }
 }
 
@@ -281,8 +337,8 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Rewind<IO> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.exit.flushed.store(false, Ordering::Relaxed);
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.exit.wrote(written)
     }
 
     fn poll_write_vectored(
@@ -290,8 +346,8 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Rewind<IO> {
         cx: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.exit.flushed.store(false, Ordering::Relaxed);
-        Pin::new(&mut self.io).poll_write_vectored(cx, bytes)
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bytes);
+        self.exit.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {

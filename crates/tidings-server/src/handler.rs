@@ -156,7 +156,7 @@ async fn open<B: Body>(
     if wishes.upgrade {
         return websocket(app, head, reading()).await;
     }
-    if head.headers.contains_key(header::SEC_WEBSOCKET_KEY) {
+    if head.headers.contains_key(header::SEC_WEBSOCKET_KEY) && asked(head).is_none() {
         return Err(Problem::new(
             Code::UpgradeRequired,
             "this is a WebSocket handshake without `Upgrade: websocket`: a proxy on the way drops it and must be told to pass upgrades on",
@@ -351,11 +351,8 @@ fn is_channel(head: &request::Parts) -> bool {
 /// Whether the request is for events, and is to be refused as one.
 fn wants_events(head: &request::Parts) -> bool {
     let reads = head.method == Method::GET && is_channel(head) || head.uri.path() == "/read";
-    let asked = query(head)
-        .ok()
-        .and_then(|query| Some(query.one("transport").ok()?? == "sse"));
     let wishes = wishes(head);
-    reads && !wishes.upgrade && asked.unwrap_or(wishes.accepts_events)
+    reads && !wishes.upgrade && asked(head).map_or(wishes.accepts_events, |asked| asked == "sse")
 }
 
 fn preflight(app: &App) -> Answer {
@@ -380,13 +377,13 @@ fn event_stream_headers(version: Version) -> HeaderMap {
     );
     guard(&mut headers);
     no_buffering(&mut headers);
+    // It ends with its stream: no request can follow on it.
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     if version >= Version::HTTP_11 {
         headers.insert(
             header::TRANSFER_ENCODING,
             HeaderValue::from_static("chunked"),
         );
-    } else {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     headers
 }
@@ -430,10 +427,16 @@ fn wishes(head: &request::Parts) -> Wishes {
         .get_all(header::UPGRADE)
         .iter()
         .map(HeaderValue::as_bytes);
+    let elsewhere = matches!(asked(head).as_deref(), Some("poll" | "sse"));
     Wishes {
-        upgrade: ws::requests_upgrade(upgrade) && head.method == Method::GET,
+        upgrade: ws::requests_upgrade(upgrade) && head.method == Method::GET && !elsewhere,
         accepts_events: accepts_events(&head.headers),
     }
+}
+
+/// What `transport=` says, whatever else is wrong with the query.
+fn asked(head: &request::Parts) -> Option<String> {
+    Some(query(head).ok()?.one("transport").ok()??.to_owned())
 }
 
 fn query(head: &request::Parts) -> Result<Query, Problem> {

@@ -1,6 +1,6 @@
 //! Tidings over HTTP: routes, the four transports, what bounds them, and an orderly end.
 //!
-//! A request is judged by [`App::handle`](app::App), which gives an answer or a stream. A stream
+//! A request is judged by `handler::handle`, which gives an answer or a stream. A stream
 //! leaves the HTTP library after its head and is carried on the socket by one small pump, whatever
 //! its transport. Deliberately absent: configuration files, environment, signals, and everything
 //! about messages and channels that needs no socket.

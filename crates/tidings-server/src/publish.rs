@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{self, HeaderName};
-use tidings_core::{ChannelName, ClientId, Draft, EventName, Limits, Payload, PayloadKind, Sender};
+use tidings_core::{ChannelName, ClientId, Draft, EventName, Limits, Payload, Sender};
 use tidings_protocol::command::{Batch, Outgoing, parse_body};
 use tidings_protocol::{Code, Problem, envelope, payload};
 
@@ -189,13 +189,7 @@ fn check_key(key: &str) -> Result<Box<str>, Problem> {
 }
 
 fn empty_draft(channel: ChannelName) -> Draft {
-    Draft::new(
-        channel,
-        Payload {
-            kind: PayloadKind::Text,
-            bytes: Bytes::new(),
-        },
-    )
+    Draft::new(channel, Payload::empty())
 }
 
 /// A copy of its own: a small body is often a slice of a large read buffer, which a retained

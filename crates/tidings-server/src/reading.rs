@@ -247,7 +247,10 @@ impl Reading {
             _ => Start::Now,
         };
         let now = app.now();
-        let mut feed = Feed::new(reader);
+        let mut feed = match self.transport {
+            Transport::Poll => Feed::that_does_not_wait(),
+            _ => Feed::new(reader),
+        };
         for wanted in &self.channels {
             let start =
                 self.rule
@@ -260,7 +263,8 @@ impl Reading {
     }
 }
 
-/// The transport of a reading: an upgrade wins, then what was asked for, then `Accept`.
+/// The transport of a reading: what was asked for, then an upgrade, then `Accept`. An upgrade that
+/// was overridden by what was asked for is none of the wishes.
 pub fn transport(
     asked: Option<&str>,
     wishes: Wishes,
@@ -275,9 +279,10 @@ pub fn transport(
             Code::UpgradeRequired,
             "transport=websocket needs a WebSocket handshake: Upgrade: websocket",
         )),
-        _ if wishes.upgrade => Ok(Transport::WebSocket),
+        Some("websocket") => Ok(Transport::WebSocket),
         Some("sse") => Ok(Transport::Sse),
         Some("poll") => Ok(poll),
+        None if wishes.upgrade => Ok(Transport::WebSocket),
         None if wishes.accepts_events => Ok(Transport::Sse),
         None => Ok(poll),
         Some(_) => Err(invalid("`transport` is poll, sse or websocket".into())),
@@ -357,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upgrade_wins() {
+    fn the_transport_is_what_was_asked_for_or_wished() {
         let t = |asked, upgrade, accepts_events, wait| {
             transport(
                 asked,
@@ -369,7 +374,11 @@ mod tests {
             )
             .map_err(|p| p.code)
         };
-        assert_eq!(t(Some("poll"), true, true, None), Ok(Transport::WebSocket));
+        assert_eq!(t(None, true, true, None), Ok(Transport::WebSocket));
+        assert_eq!(
+            t(Some("pigeon"), true, true, None),
+            Err(Code::InvalidParameter)
+        );
         assert_eq!(
             t(None, false, true, Some(Duration::from_secs(9))),
             Ok(Transport::Sse)

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
-use tidings_core::{Budget, ChannelName, Draft, Feed, Payload, PayloadKind, Start};
-use tidings_protocol::{Code, Problem};
+use tidings_core::{Budget, ChannelName, Draft, Feed, PayloadKind, Start};
+use tidings_protocol::{Code, Problem, payload};
 
 use crate::app::App;
 use crate::stats::Transport;
@@ -15,10 +15,7 @@ use crate::transport::lag_limit;
 /// Publishes the figures. Their schema is in PROTOCOL.md.
 pub async fn publish(app: &App) {
     let name = ChannelName::parse("$stats").expect("a valid name");
-    let payload = Payload {
-        kind: PayloadKind::Json,
-        bytes: Bytes::from(figures(app)),
-    };
+    let payload = payload::payload(PayloadKind::Json, Bytes::from(figures(app)));
     if let Err(error) = app.hub.publish(Draft::new(name, payload), app.now()).await {
         tracing::warn!(%error, "the figures could not be published");
     }
@@ -83,10 +80,7 @@ async fn round_trip(app: &App) -> Result<(), Problem> {
         ephemeral: true,
         ..Draft::new(
             name,
-            Payload {
-                kind: PayloadKind::Json,
-                bytes: Bytes::from_static(b"null"),
-            },
+            payload::payload(PayloadKind::Json, Bytes::from_static(b"null")),
         )
     };
     app.hub.publish(draft, app.now()).await?;

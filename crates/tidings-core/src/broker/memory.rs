@@ -26,7 +26,7 @@ const SHARDS: usize = 16;
 pub struct MemoryBroker {
     shards: [Mutex<HashMap<ChannelName, Slot>>; SHARDS],
     names: EpochNames,
-    /// Publishes and clears that needed a new epoch: no two get the same.
+    /// Clears so far: no two get the same epoch.
     renewals: AtomicU64,
     channels: std::sync::atomic::AtomicUsize,
     channels_max: usize,

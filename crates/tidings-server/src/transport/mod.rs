@@ -15,7 +15,8 @@ use std::task::Context;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidings_core::{LagLimit, Limits};
+use tidings_core::{ChannelName, Delivery, LagLimit, Limits};
+use tidings_protocol::envelope::Notice;
 use tokio::time::Instant;
 
 pub use long_poll::LongPoll;
@@ -23,6 +24,7 @@ pub use outbox::Outbox;
 pub use sse::{Sse, passing_refusal as sse_refusal};
 pub use websocket::WebSocket;
 
+use crate::app::App;
 use crate::stats::Transport;
 
 /// A reading that takes its connection over. Boxed: a future holds what is moved through it more
@@ -71,6 +73,29 @@ pub enum End {
     Cut,
     /// The connection takes another request, which begins with these bytes.
     NextRequest(Bytes),
+}
+
+/// What is told of a delivery that is no message; counted here, whatever the transport.
+fn notice_of<'a>(app: &App, channel: &'a ChannelName, delivery: &Delivery) -> Notice<'a> {
+    match delivery {
+        Delivery::Gap(_, gap) => {
+            app.hub.stats().gap(gap.reason);
+            Notice::Gap(channel, *gap)
+        }
+        Delivery::Skip {
+            epoch, from, to, ..
+        } => {
+            app.hub.stats().skipped.add(to - from + 1);
+            Notice::Skip {
+                channel,
+                epoch: *epoch,
+                from: *from,
+                to: *to,
+            }
+        }
+        Delivery::Closed(_, position) => Notice::Closed(channel, *position),
+        Delivery::Message(..) => unreachable!("a message is sent as it is"),
+    }
 }
 
 /// The limit of lag as the log wants it.

@@ -7,9 +7,9 @@ use siphasher::sip::SipHasher24;
 use std::hash::Hasher;
 use tidings_core::{Budget, Delivery, Feed, FeedStatus};
 use tidings_protocol::cursor::{self, NameHash};
-use tidings_protocol::envelope::{self, Notice};
+use tidings_protocol::envelope;
 
-use super::lag_limit;
+use super::{lag_limit, notice_of};
 use crate::app::App;
 use crate::reading::Reading;
 use crate::reply::{Answer, empty, json};
@@ -108,23 +108,10 @@ fn entry(app: &App, feed: &Feed, delivery: &Delivery) -> Bytes {
     let channel = feed
         .channel(delivery.key())
         .expect("a delivery's channel is in its feed");
-    let notice = match delivery {
-        Delivery::Message(_, message) => return envelope::list_entry(message),
-        Delivery::Gap(_, gap) => {
-            app.hub.stats().gap(gap.reason);
-            Notice::Gap(channel, *gap)
-        }
-        Delivery::Skip {
-            epoch, from, to, ..
-        } => Notice::Skip {
-            channel,
-            epoch: *epoch,
-            from: *from,
-            to: *to,
-        },
-        Delivery::Closed(_, position) => Notice::Closed(channel, *position),
-    };
-    Bytes::from(notice.to_json())
+    match delivery {
+        Delivery::Message(_, message) => envelope::list_entry(message),
+        _ => Bytes::from(notice_of(app, channel, delivery).to_json()),
+    }
 }
 
 /// The cursor of all channels after what was read.

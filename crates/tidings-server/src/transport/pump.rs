@@ -102,8 +102,11 @@ impl<S: Session> Pump<'_, S> {
                 if let Some(end) = self.session.end() {
                     return Poll::Ready(end);
                 }
+                let wanted = self.session.wants_input();
                 self.fill(cx);
-                if !self.out.is_empty() || self.session.end().is_some() {
+                // A session that wants to hear again must be read, or nobody is woken by its peer.
+                let wants = !wanted && self.session.wants_input();
+                if !self.out.is_empty() || wants || self.session.end().is_some() {
                     continue;
                 }
             }

@@ -11,7 +11,7 @@ use tidings_protocol::envelope::{Hello, Notice, Place};
 use tidings_protocol::sse;
 use tokio::time::Instant;
 
-use super::{End, Outbox, Session, lag_limit};
+use super::{End, Outbox, Session, lag_limit, notice_of};
 use crate::app::{App, Registered};
 use crate::clock::spread;
 use crate::stats::Transport;
@@ -139,26 +139,16 @@ impl Sse {
             .feed
             .channel(delivery.key())
             .expect("a delivery's channel is in its feed");
-        let notice = match delivery {
-            Delivery::Gap(_, gap) => {
-                self.app.hub.stats().gap(gap.reason);
-                Notice::Gap(channel, *gap)
-            }
-            Delivery::Skip {
-                epoch, from, to, ..
-            } => Notice::Skip {
-                channel,
-                epoch: *epoch,
-                from: *from,
-                to: *to,
-            },
+        match delivery {
             Delivery::Closed(_, position) if self.raw => {
-                return format!("{}{}", sse::id_line(&position.to_string()), sse::RAW_END);
+                format!("{}{}", sse::id_line(&position.to_string()), sse::RAW_END)
             }
-            Delivery::Closed(_, position) => Notice::Closed(channel, *position),
-            Delivery::Message(..) => unreachable!("messages are pushed as they are"),
-        };
-        sse::notice(Some(&self.cursor()), None, &notice)
+            _ => sse::notice(
+                Some(&self.cursor()),
+                None,
+                &notice_of(&self.app, channel, delivery),
+            ),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use serde_json::value::RawValue;
 use tidings_core::{
     Budget, ChannelName, ClientId, Cursor, Delivery, Feed, Message, Opened, PayloadKind,
@@ -21,7 +21,7 @@ use tidings_protocol::websocket::{
 use tidings_protocol::{Code, Problem};
 use tokio::time::Instant;
 
-use super::{End, Outbox, Session, lag_limit};
+use super::{End, Outbox, Session, lag_limit, notice_of};
 use crate::app::{App, Registered};
 use crate::clock::spread;
 use crate::reading::Reading;
@@ -39,12 +39,14 @@ pub struct WebSocket {
     raw: Option<Raw>,
     decoder: Decoder,
     /// Bytes behind a command that is being carried out.
-    unread: Vec<u8>,
+    unread: Bytes,
     /// The command that is being carried out. One at a time: their order is the client's.
     running: Option<Running>,
     /// What is said before anything of the feed.
     replies: VecDeque<Bytes>,
     stage: Stage,
+    /// A channel has ended since the last one was subscribed to.
+    has_ended: bool,
     /// When something was last said.
     spoke: Instant,
     /// When the client last gave a sign of life.
@@ -118,10 +120,11 @@ impl WebSocket {
             user: None,
             raw: None,
             decoder: Decoder::new(app.limits().command_bytes),
-            unread: Vec::new(),
+            unread: Bytes::new(),
             running: None,
             replies: VecDeque::new(),
             stage: Stage::Begin,
+            has_ended: false,
             spoke: now,
             heard: now,
             asked: now,
@@ -177,7 +180,7 @@ impl WebSocket {
             self.replies.push_back(ws::close_frame(code, reason));
             self.stage = Stage::Closing(Instant::now());
             self.running = None;
-            self.unread = Vec::new();
+            self.unread = Bytes::new();
         }
     }
 
@@ -186,6 +189,9 @@ impl WebSocket {
     }
 
     fn say_goodbye(&mut self) {
+        if self.stage != Stage::Live {
+            return;
+        }
         let after_ms = self.retry_ms();
         if self.raw.is_none() {
             self.say(&Notice::Reconnect { after_ms });
@@ -203,35 +209,36 @@ impl WebSocket {
                 self.running = None;
                 self.finish(done);
             }
-            if self.unread.is_empty() || self.replies.len() >= REPLIES_MAX {
+            if self.unread.is_empty() || self.is_busy() {
                 return;
             }
-            let unread = std::mem::take(&mut self.unread);
-            self.take(&unread);
-            if self.running.is_none() {
-                return;
-            }
+            let mut unread = std::mem::take(&mut self.unread);
+            let taken = self.take(&unread);
+            unread.advance(taken);
+            self.unread = unread;
         }
     }
 
-    fn take(&mut self, mut bytes: &[u8]) {
-        loop {
-            // Nothing is carried out before the hello is said.
-            let busy = self.running.is_some() || self.stage == Stage::Begin;
-            if busy || self.replies.len() >= REPLIES_MAX {
-                self.unread = bytes.to_vec();
-                return;
-            }
-            match self.decoder.decode(&mut bytes) {
+    /// A command is being carried out, answers wait for the socket, or the hello is not said yet.
+    fn is_busy(&self) -> bool {
+        self.running.is_some() || self.replies.len() >= REPLIES_MAX || self.stage == Stage::Begin
+    }
+
+    /// Takes bytes until they are over or a command has to wait; gives how many.
+    fn take(&mut self, bytes: &[u8]) -> usize {
+        let mut rest = bytes;
+        while !self.is_busy() {
+            match self.decoder.decode(&mut rest) {
                 Ok(Some(event)) => self.event(event),
-                Ok(None) => return,
+                Ok(None) => break,
                 Err(error) => {
                     self.app.stats.frame_errors.add(1);
                     self.close(error.close_code(), &error.to_string());
-                    return;
+                    return bytes.len();
                 }
             }
         }
+        bytes.len() - rest.len()
     }
 
     fn event(&mut self, event: Event) {
@@ -266,7 +273,6 @@ impl WebSocket {
         let now = self.app.now().monotonic;
         self.feed
             .read(now, &mut budget, lag_limit(limits), &mut deliveries);
-        let mut ended = false;
         for delivery in &deliveries {
             if matches!(self.stage, Stage::Live) {
                 self.deliver(delivery, out);
@@ -274,11 +280,8 @@ impl WebSocket {
             if let Delivery::Closed(key, _) = delivery {
                 // It is read no more, and may be subscribed to anew.
                 self.feed.remove(*key);
-                ended = true;
+                self.has_ended = true;
             }
-        }
-        if ended && self.feed.is_empty() && self.running.is_none() {
-            self.close(CloseCode::NORMAL, "all channels have ended");
         }
     }
 
@@ -291,32 +294,14 @@ impl WebSocket {
             };
             return out.push_message(frame.clone());
         }
-        if let Delivery::Gap(_, gap) = delivery {
-            self.app.hub.stats().gap(gap.reason);
-        }
-        if self.raw.is_some() {
-            return self.tell_raw(delivery);
-        }
         let channel = self
             .feed
             .channel(delivery.key())
             .expect("a delivery's channel is in its feed");
-        let notice = match delivery {
-            Delivery::Gap(_, gap) => Notice::Gap(channel, *gap),
-            Delivery::Skip {
-                epoch, from, to, ..
-            } => {
-                self.app.hub.stats().skipped.add(to - from + 1);
-                Notice::Skip {
-                    channel,
-                    epoch: *epoch,
-                    from: *from,
-                    to: *to,
-                }
-            }
-            Delivery::Closed(_, position) => Notice::Closed(channel, *position),
-            Delivery::Message(..) => unreachable!("messages are pushed as they are"),
-        };
+        let notice = notice_of(&self.app, channel, delivery);
+        if self.raw.is_some() {
+            return self.tell_raw(delivery);
+        }
         out.push(text(&notice));
     }
 
@@ -365,6 +350,9 @@ impl Session for WebSocket {
         self.replies.drain(..).for_each(|reply| out.push(reply));
         if self.stage == Stage::Live {
             self.read_feed(cx, out);
+            if self.has_ended && self.feed.is_empty() && self.running.is_none() {
+                self.close(CloseCode::NORMAL, "all channels have ended");
+            }
             // A feed that has just ended closes behind its last message.
             self.replies.drain(..).for_each(|reply| out.push(reply));
         }
@@ -383,13 +371,13 @@ impl Session for WebSocket {
 
     fn input(&mut self, bytes: &[u8]) {
         self.heard = Instant::now();
-        self.take(bytes);
+        let taken = self.take(bytes);
+        self.unread = Bytes::copy_from_slice(&bytes[taken..]);
     }
 
     fn wants_input(&self) -> bool {
         self.unread.is_empty()
-            && self.running.is_none()
-            && self.replies.len() < REPLIES_MAX
+            && !self.is_busy()
             && self.stage != Stage::Ended
             && !self.decoder.is_finished()
     }

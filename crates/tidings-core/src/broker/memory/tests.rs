@@ -33,6 +33,7 @@ impl Setup {
             Payload {
                 kind: PayloadKind::Text,
                 bytes: Bytes::copy_from_slice(text.as_bytes()),
+                written: text.len() + 2,
             },
         )
     }
@@ -48,11 +49,12 @@ impl Setup {
             .broker
             .channel(&self.name, &self.rules, at(now))
             .unwrap();
-        let why = match start {
-            Start::At(position) => self.broker.why_lost(&self.name, position.epoch),
-            _ => GapReason::EpochChanged,
-        };
-        Cursor::open(&channel.log, start, why, now)
+        Cursor::open(
+            &channel.log,
+            start,
+            |epoch| self.broker.why_lost(&self.name, epoch),
+            now,
+        )
     }
 
     fn first_gap(&self, start: Start, now: Millis) -> Option<GapReason> {

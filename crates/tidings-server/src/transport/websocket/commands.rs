@@ -223,6 +223,7 @@ impl WebSocket {
                     channel: &channel,
                     place,
                 });
+                self.has_ended = false;
                 self.feed.add(channel, *cursor, opened, false);
             }
         }

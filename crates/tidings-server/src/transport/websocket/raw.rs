@@ -1,7 +1,7 @@
 //! `format=raw`: payloads alone, both ways. What it cannot say closes the connection.
 
 use bytes::Bytes;
-use tidings_core::{Delivery, Payload, PayloadKind};
+use tidings_core::{Delivery, PayloadKind};
 use tidings_protocol::websocket::{CloseCode, MessageKind};
 use tidings_protocol::{Code, Problem, payload};
 
@@ -14,10 +14,7 @@ impl WebSocket {
         let Some(raw) = &self.raw else { return };
         let payload = match kind {
             MessageKind::Text => payload::guess(data),
-            MessageKind::Binary => Payload {
-                kind: PayloadKind::Binary,
-                bytes: data,
-            },
+            MessageKind::Binary => payload::payload(PayloadKind::Binary, data),
         };
         let from = publish::sender(self.client, self.user.as_ref());
         let exclude = (!raw.echo).then_some(self.client);
