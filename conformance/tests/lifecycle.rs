@@ -382,7 +382,10 @@ async fn who_takes_nothing_of_an_answer_is_cut_too() {
         stuck.request("GET", "/channels/x", "", b"").await;
     }
     wait_for(&server, "tidings_write_timeouts_total 1\n").await;
-    assert_eq!(post(server.addr, "/channels/x", "still here").await.status, 200);
+    assert_eq!(
+        post(server.addr, "/channels/x", "still here").await.status,
+        200
+    );
 }
 
 #[tokio::test]

@@ -179,9 +179,12 @@ impl Feed {
         Some(&self.subscriptions.get(key as usize)?.as_ref()?.channel)
     }
 
-    /// How the reading of a channel began.
-    pub fn opened(&self, key: Key) -> Option<&Opened> {
-        Some(&self.subscriptions.get(key as usize)?.as_ref()?.opened)
+    /// All channels, in the order of their keys, with how their reading began.
+    pub fn openings(&self) -> impl Iterator<Item = (&ChannelName, &Opened)> {
+        self.subscriptions
+            .iter()
+            .flatten()
+            .map(|s| (&s.channel, &s.opened))
     }
 
     /// All channels, in the order of their keys, with the place after what was read.

@@ -27,7 +27,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::app::App;
-use crate::handler::{Full, handle};
+use crate::handler::handle;
+use crate::refuse::Full;
 use crate::reply::{Answer, Reply, Takeover};
 use crate::transport::{Session, Stream, pump};
 
@@ -139,7 +140,8 @@ impl Exit {
     fn wrote<T>(&self, written: Poll<T>) -> Poll<T> {
         self.flushed.store(false, Ordering::Relaxed);
         self.blocked.store(written.is_pending(), Ordering::Relaxed);
-        self.writes.fetch_add(usize::from(written.is_ready()), Ordering::Relaxed);
+        self.writes
+            .fetch_add(usize::from(written.is_ready()), Ordering::Relaxed);
         written
     }
 
@@ -230,7 +232,11 @@ struct WriteDeadline {
 
 impl WriteDeadline {
     fn new(time: Duration) -> Self {
-        Self { time, timer: Box::pin(sleep(time)), writes: None }
+        Self {
+            time,
+            timer: Box::pin(sleep(time)),
+            writes: None,
+        }
     }
 
     /// Ready when a full socket has taken nothing for the time.

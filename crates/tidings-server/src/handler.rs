@@ -3,30 +3,23 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, StatusCode, Version, request};
+use http::header;
+use http::{Method, Request, StatusCode, request};
 use hyper::body::Body;
 use tidings_core::ChannelName;
 use tidings_protocol::command::{Read, parse_body};
-use tidings_protocol::envelope::Notice;
-use tidings_protocol::websocket::{self as ws, HandshakeError};
 use tidings_protocol::{Code, Problem};
-use tokio::time::Instant;
 
 use crate::app::App;
-use crate::clock::spread;
-use crate::query::{Query, channel_of_segment};
-use crate::reading::{Reading, Wishes, accepts_events};
-use crate::reply::{Answer, Reply, Takeover, answer, empty, guard, refusal};
+use crate::query::channel_of_segment;
+use crate::reading::{Reading, asked, query, wishes};
+use crate::refuse::{refuse, unavailable};
+use crate::reply::{Answer, Reply, answer, empty};
+use crate::start::{start, websocket};
 use crate::stats::Transport;
-use crate::transport::{LongPoll, Sse, Stream, WebSocket, poll, sse_refusal};
 use crate::{metrics, page, publish, request_body, stats_channel};
 
 type Handled = Result<Reply, Problem>;
-
-/// Marks the requests of a connection for which there is no room.
-#[derive(Clone, Copy)]
-pub struct Full;
 
 /// Answers a request, or says which stream takes the connection over.
 pub async fn handle<B>(app: &Arc<App>, request: Request<B>) -> Reply
@@ -175,111 +168,6 @@ async fn open<B: Body>(
     start(app, head, reading).await
 }
 
-/// Begins a reading that is no WebSocket.
-async fn start(app: &Arc<App>, head: &request::Parts, reading: Reading) -> Handled {
-    let mut feed = reading.open(app, None).await?;
-    if reading.transport == Transport::Poll {
-        return Ok(poll::answer(app, &reading, &mut feed, &head.method, &head.headers).into());
-    }
-    if reading.transport == Transport::Sse {
-        if feed.all_past_end() {
-            return Ok(empty(StatusCode::NO_CONTENT).into());
-        }
-        let stream = Sse::new(app, feed, reading.user, reading.raw);
-        return Ok(takeover(
-            StatusCode::OK,
-            event_stream_headers(head.version),
-            Stream::Sse(Box::new(stream)),
-        ));
-    }
-    let page = poll::read(app, &mut feed, reading.limit);
-    if page.news {
-        return Ok(poll::answer_at_once(app, page).into());
-    }
-    let keep_alive = keeps_alive(head);
-    let stream = LongPoll::new(
-        app,
-        feed,
-        reading.limit,
-        Instant::now() + reading.wait,
-        keep_alive,
-    );
-    Ok(takeover(
-        StatusCode::OK,
-        long_poll_headers(keep_alive),
-        Stream::LongPoll(Box::new(stream)),
-    ))
-}
-
-/// A WebSocket. Only a broken handshake is refused by a status: a browser shows no other to its
-/// page, so every other refusal is told inside.
-async fn websocket(
-    app: &Arc<App>,
-    head: &request::Parts,
-    reading: Result<Reading, Problem>,
-) -> Handled {
-    let version = if head.version >= Version::HTTP_11 {
-        (1, 1)
-    } else {
-        (1, 0)
-    };
-    let values = |name| head.headers.get_all(name).iter().map(HeaderValue::as_bytes);
-    let handshake = match ws::accept(head.method.as_str(), version, values) {
-        Ok(handshake) => handshake,
-        Err(error) => return Ok(bad_handshake(app, error).into()),
-    };
-    let opened = async {
-        let reading = reading?;
-        if let Some(problem) = unavailable(app, head) {
-            return Err(problem);
-        }
-        let client = app.new_client();
-        let feed = reading.open(app, Some(client)).await?;
-        Ok(WebSocket::new(app, feed, client, &reading))
-    };
-    let stream = match opened.await {
-        Ok(stream) => stream,
-        Err(problem) => {
-            app.stats.refused(&problem);
-            WebSocket::refused(app, &problem)
-        }
-    };
-    let mut headers = HeaderMap::new();
-    let mut set = |name: HeaderName, value: &str| {
-        headers.insert(
-            name,
-            HeaderValue::from_str(value).expect("tokens and base64"),
-        );
-    };
-    set(header::UPGRADE, "websocket");
-    set(header::CONNECTION, "Upgrade");
-    set(header::SEC_WEBSOCKET_ACCEPT, &handshake.accept);
-    if let Some(subprotocol) = handshake.subprotocol {
-        set(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
-    }
-    Ok(takeover(
-        StatusCode::SWITCHING_PROTOCOLS,
-        headers,
-        Stream::WebSocket(Box::new(stream)),
-    ))
-}
-
-fn bad_handshake(app: &App, error: HandshakeError) -> Answer {
-    let code = match error.status() {
-        426 => Code::UpgradeRequired,
-        _ => Code::BadHandshake,
-    };
-    let problem = Problem::new(code, error.to_string());
-    app.stats.refused(&problem);
-    let mut answer = refusal(&problem);
-    for (name, value) in error.headers() {
-        answer
-            .headers_mut()
-            .insert(*name, HeaderValue::from_static(value));
-    }
-    answer
-}
-
 async fn operations(app: &Arc<App>, path: &str) -> Result<Answer, Problem> {
     match path {
         "/healthz" => Ok(answer(StatusCode::OK, "text/plain; charset=utf-8", "ok\n")),
@@ -299,60 +187,10 @@ async fn operations(app: &Arc<App>, path: &str) -> Result<Answer, Problem> {
     }
 }
 
-/// Refuses a request in the form that its reader understands.
-fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Answer {
-    app.stats.refused(problem);
-    if !wants_events(head) || !problem.code.temporary() {
-        let mut answer = refusal(problem);
-        if problem.code == Code::MethodNotAllowed {
-            let methods = HeaderValue::from_static(methods(head.uri.path()));
-            answer.headers_mut().insert(header::ALLOW, methods);
-        }
-        return answer;
-    }
-    let retry = spread(app.limits().retry);
-    let notice = Notice::Error {
-        id: None,
-        problem,
-        retry_ms: Some(retry.as_millis() as u64),
-    };
-    let id = head
-        .headers
-        .get("last-event-id")
-        .and_then(|id| id.to_str().ok())
-        .filter(|id| !id.is_empty());
-    let mut answer = answer(
-        StatusCode::OK,
-        "text/event-stream",
-        sse_refusal(id, retry, &notice),
-    );
-    no_buffering(answer.headers_mut());
-    answer
-}
-
-/// Why no request is answered just now, if so. A server that goes away still takes messages and
-/// says how it is.
-fn unavailable(app: &App, head: &request::Parts) -> Option<Problem> {
-    if head.extensions.get::<Full>().is_some() {
-        let detail = "the server has as many connections as it may; ask again";
-        return Some(Problem::new(Code::ServerFull, detail));
-    }
-    let reads = matches!(head.uri.path(), "/read" | "/readyz")
-        || head.method == Method::GET && is_channel(head);
-    (app.stopping() && reads)
-        .then(|| Problem::new(Code::Stopping, "the server goes away; ask again"))
-}
-
-fn is_channel(head: &request::Parts) -> bool {
+/// Whether the path is one of channels.
+pub fn is_channel(head: &request::Parts) -> bool {
     let path = head.uri.path();
     path == "/channels" || path.starts_with("/channels/")
-}
-
-/// Whether the request is for events, and is to be refused as one.
-fn wants_events(head: &request::Parts) -> bool {
-    let reads = head.method == Method::GET && is_channel(head) || head.uri.path() == "/read";
-    let wishes = wishes(head);
-    reads && !wishes.upgrade && asked(head).map_or(wishes.accepts_events, |asked| asked == "sse")
 }
 
 fn preflight(app: &App) -> Answer {
@@ -361,90 +199,8 @@ fn preflight(app: &App) -> Answer {
     answer
 }
 
-fn takeover(status: StatusCode, headers: HeaderMap, stream: Stream) -> Reply {
-    Reply::Takeover(Box::new(Takeover {
-        status,
-        headers,
-        stream,
-    }))
-}
-
-fn event_stream_headers(version: Version) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream"),
-    );
-    guard(&mut headers);
-    no_buffering(&mut headers);
-    // It ends with its stream: no request can follow on it.
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    if version >= Version::HTTP_11 {
-        headers.insert(
-            header::TRANSFER_ENCODING,
-            HeaderValue::from_static("chunked"),
-        );
-    }
-    headers
-}
-
-fn long_poll_headers(keep_alive: bool) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    guard(&mut headers);
-    if !keep_alive {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    headers
-}
-
-/// nginx buffers answers unless told not to.
-fn no_buffering(headers: &mut HeaderMap) {
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-}
-
-/// Whether the connection goes on after this request (RFC 9112 section 9.3).
-fn keeps_alive(head: &request::Parts) -> bool {
-    let says = |token: &str| {
-        let lines = head
-            .headers
-            .get_all(header::CONNECTION)
-            .iter()
-            .filter_map(|line| line.to_str().ok());
-        lines
-            .flat_map(|line| line.split(','))
-            .any(|part| part.trim().eq_ignore_ascii_case(token))
-    };
-    head.version >= Version::HTTP_11 && !says("close")
-}
-
-fn wishes(head: &request::Parts) -> Wishes {
-    let upgrade = head
-        .headers
-        .get_all(header::UPGRADE)
-        .iter()
-        .map(HeaderValue::as_bytes);
-    let elsewhere = matches!(asked(head).as_deref(), Some("poll" | "sse"));
-    Wishes {
-        upgrade: ws::requests_upgrade(upgrade) && head.method == Method::GET && !elsewhere,
-        accepts_events: accepts_events(&head.headers),
-    }
-}
-
-/// What `transport=` says, whatever else is wrong with the query.
-fn asked(head: &request::Parts) -> Option<String> {
-    Some(query(head).ok()?.one("transport").ok()??.to_owned())
-}
-
-fn query(head: &request::Parts) -> Result<Query, Problem> {
-    Query::parse(head.uri.query())
-}
-
 /// The methods that a path takes, as `Allow` lists them (RFC 9110 section 10.2.1).
-fn methods(path: &str) -> &'static str {
+pub fn methods(path: &str) -> &'static str {
     match path {
         "/read" | "/publish" => "POST, OPTIONS",
         "/channels" => "GET, HEAD, POST, DELETE, OPTIONS",

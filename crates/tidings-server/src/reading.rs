@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, request};
 use tidings_core::{BrokerError, ChannelName, ClientId, Feed, Start};
 use tidings_protocol::command::Read;
 use tidings_protocol::cursor::Cursor;
 use tidings_protocol::start::{After, StartRule};
+use tidings_protocol::websocket as ws;
 use tidings_protocol::{Code, Problem};
 
 use crate::access::single;
@@ -261,6 +263,30 @@ impl Reading {
         }
         Ok(feed)
     }
+}
+
+/// What the head of a request wishes for. An upgrade that `transport=` overrides is none.
+pub fn wishes(head: &request::Parts) -> Wishes {
+    let upgrade = head
+        .headers
+        .get_all(header::UPGRADE)
+        .iter()
+        .map(HeaderValue::as_bytes);
+    let elsewhere = matches!(asked(head).as_deref(), Some("poll" | "sse"));
+    Wishes {
+        upgrade: ws::requests_upgrade(upgrade) && head.method == Method::GET && !elsewhere,
+        accepts_events: accepts_events(&head.headers),
+    }
+}
+
+/// What `transport=` says, whatever else is wrong with the query.
+pub fn asked(head: &request::Parts) -> Option<String> {
+    Some(query(head).ok()?.one("transport").ok()??.to_owned())
+}
+
+/// The query of a request.
+pub fn query(head: &request::Parts) -> Result<Query, Problem> {
+    Query::parse(head.uri.query())
 }
 
 /// The transport of a reading: what was asked for, then an upgrade, then `Accept`. An upgrade that

@@ -98,3 +98,8 @@ pub fn guard(headers: &mut HeaderMap) {
         HeaderValue::from_static("nosniff"),
     );
 }
+
+/// nginx buffers answers unless told not to.
+pub fn no_buffering(headers: &mut HeaderMap) {
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+}

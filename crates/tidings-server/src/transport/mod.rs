@@ -15,8 +15,8 @@ use std::task::Context;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidings_core::{ChannelName, Delivery, LagLimit, Limits};
-use tidings_protocol::envelope::Notice;
+use tidings_core::{ChannelName, Delivery, LagLimit, Limits, Opened};
+use tidings_protocol::envelope::{Notice, Place};
 use tokio::time::Instant;
 
 pub use long_poll::LongPoll;
@@ -96,6 +96,15 @@ fn notice_of<'a>(app: &App, channel: &'a ChannelName, delivery: &Delivery) -> No
         Delivery::Closed(_, position) => Notice::Closed(channel, *position),
         Delivery::Message(..) => unreachable!("a message is sent as it is"),
     }
+}
+
+/// The place at which a channel's reading begins, as a hello tells it.
+fn place_of<'a>((channel, opened): (&'a ChannelName, &Opened)) -> (&'a ChannelName, Place) {
+    let place = Place {
+        at: opened.at,
+        recovered: opened.recovered,
+    };
+    (channel, place)
 }
 
 /// The limit of lag as the log wants it.

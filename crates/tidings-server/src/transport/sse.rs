@@ -5,13 +5,15 @@ use std::task::Context;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidings_core::{Budget, ClientId, Delivery, Feed, FeedStatus, Limits, Position};
+use tidings_core::{
+    Budget, ChannelName, ClientId, Delivery, Feed, FeedStatus, Limits, Opened, Position,
+};
 use tidings_protocol::cursor::{self, NameHash};
-use tidings_protocol::envelope::{Hello, Notice, Place};
+use tidings_protocol::envelope::{Hello, Notice};
 use tidings_protocol::sse;
 use tokio::time::Instant;
 
-use super::{End, Outbox, Session, lag_limit, notice_of};
+use super::{End, Outbox, Session, lag_limit, notice_of, place_of};
 use crate::app::{App, Registered};
 use crate::clock::spread;
 use crate::stats::Transport;
@@ -55,23 +57,14 @@ impl Sse {
     }
 
     fn begin(&mut self, out: &mut Outbox) {
-        let mut channels = Vec::new();
-        for key in 0..self.feed.len() as u32 {
-            let name = self.feed.channel(key).expect("keys count from 0");
-            let opened = self.feed.opened(key).expect("keys count from 0");
-            self.places.push((NameHash::of(name), opened.asked));
-            let place = Place {
-                at: opened.at,
-                recovered: opened.recovered,
-            };
-            channels.push((name, place));
-        }
+        let asked = |(name, opened): (&ChannelName, &Opened)| (NameHash::of(name), opened.asked);
+        self.places = self.feed.openings().map(asked).collect();
         let hello = Notice::Hello(Hello {
             client: self.client,
             user: self.user.as_deref(),
             transport: "sse",
             limits: self.app.limits(),
-            channels,
+            channels: self.feed.openings().map(place_of).collect(),
         });
         let retry = spread(self.app.limits().retry);
         out.push(sse::notice(

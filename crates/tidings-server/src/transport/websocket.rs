@@ -14,14 +14,14 @@ use serde_json::value::RawValue;
 use tidings_core::{
     Budget, ChannelName, ClientId, Cursor, Delivery, Feed, Message, Opened, PayloadKind,
 };
-use tidings_protocol::envelope::{self, Hello, Notice, Place};
+use tidings_protocol::envelope::{self, Hello, Notice};
 use tidings_protocol::websocket::{
     self as ws, CloseCode, ControlPayload, Decoder, Event, MessageKind,
 };
 use tidings_protocol::{Code, Problem};
 use tokio::time::Instant;
 
-use super::{End, Outbox, Session, lag_limit, notice_of};
+use super::{End, Outbox, Session, lag_limit, notice_of, place_of};
 use crate::app::{App, Registered};
 use crate::clock::spread;
 use crate::reading::Reading;
@@ -137,22 +137,12 @@ impl WebSocket {
         if self.raw.is_some() {
             return;
         }
-        let mut channels = Vec::new();
-        for key in 0..self.feed.len() as u32 {
-            let name = self.feed.channel(key).expect("keys count from 0");
-            let opened = self.feed.opened(key).expect("keys count from 0");
-            let place = Place {
-                at: opened.at,
-                recovered: opened.recovered,
-            };
-            channels.push((name, place));
-        }
         let hello = Notice::Hello(Hello {
             client: self.client,
             user: self.user.as_deref(),
             transport: "websocket",
             limits: self.app.limits(),
-            channels,
+            channels: self.feed.openings().map(place_of).collect(),
         });
         out.push(text(&hello));
     }

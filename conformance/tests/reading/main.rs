@@ -1,0 +1,6 @@
+//! Reading, from outside.
+
+mod polling;
+mod start;
+mod streams;
+mod support;

@@ -1,0 +1,68 @@
+//! Refusals: when, and in the form that the request's reader understands.
+
+use http::header::{self, HeaderValue};
+use http::{Method, StatusCode, request};
+use tidings_protocol::envelope::Notice;
+use tidings_protocol::{Code, Problem};
+
+use crate::app::App;
+use crate::clock::spread;
+use crate::handler::{is_channel, methods};
+use crate::reading::{asked, wishes};
+use crate::reply::{Answer, answer, no_buffering, refusal};
+use crate::transport::sse_refusal;
+
+/// Marks the requests of a connection for which there is no room.
+#[derive(Clone, Copy)]
+pub struct Full;
+
+/// Refuses a request in the form that its reader understands.
+pub fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Answer {
+    app.stats.refused(problem);
+    if !wants_events(head) || !problem.code.temporary() {
+        let mut answer = refusal(problem);
+        if problem.code == Code::MethodNotAllowed {
+            let methods = HeaderValue::from_static(methods(head.uri.path()));
+            answer.headers_mut().insert(header::ALLOW, methods);
+        }
+        return answer;
+    }
+    let retry = spread(app.limits().retry);
+    let notice = Notice::Error {
+        id: None,
+        problem,
+        retry_ms: Some(retry.as_millis() as u64),
+    };
+    let id = head
+        .headers
+        .get("last-event-id")
+        .and_then(|id| id.to_str().ok())
+        .filter(|id| !id.is_empty());
+    let mut answer = answer(
+        StatusCode::OK,
+        "text/event-stream",
+        sse_refusal(id, retry, &notice),
+    );
+    no_buffering(answer.headers_mut());
+    answer
+}
+
+/// Why no request is answered just now, if so. A server that goes away still takes messages and
+/// says how it is.
+pub fn unavailable(app: &App, head: &request::Parts) -> Option<Problem> {
+    if head.extensions.get::<Full>().is_some() {
+        let detail = "the server has as many connections as it may; ask again";
+        return Some(Problem::new(Code::ServerFull, detail));
+    }
+    let reads = matches!(head.uri.path(), "/read" | "/readyz")
+        || head.method == Method::GET && is_channel(head);
+    (app.stopping() && reads)
+        .then(|| Problem::new(Code::Stopping, "the server goes away; ask again"))
+}
+
+/// Whether the request is for events, and is to be refused as one.
+fn wants_events(head: &request::Parts) -> bool {
+    let reads = head.method == Method::GET && is_channel(head) || head.uri.path() == "/read";
+    let wishes = wishes(head);
+    reads && !wishes.upgrade && asked(head).map_or(wishes.accepts_events, |asked| asked == "sse")
+}

@@ -1,0 +1,180 @@
+//! Begins a reading: the answer of a poll, or the head of a stream and the stream.
+
+use std::sync::Arc;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{StatusCode, Version, request};
+use tidings_protocol::websocket::{self as ws, HandshakeError};
+use tidings_protocol::{Code, Problem};
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::reading::Reading;
+use crate::refuse::unavailable;
+use crate::reply::{Answer, Reply, Takeover, empty, guard, no_buffering, refusal};
+use crate::stats::Transport;
+use crate::transport::{LongPoll, Sse, Stream, WebSocket, poll};
+
+/// Begins a reading that is no WebSocket.
+pub async fn start(
+    app: &Arc<App>,
+    head: &request::Parts,
+    reading: Reading,
+) -> Result<Reply, Problem> {
+    let mut feed = reading.open(app, None).await?;
+    if reading.transport == Transport::Poll {
+        return Ok(poll::answer(app, &reading, &mut feed, &head.method, &head.headers).into());
+    }
+    if reading.transport == Transport::Sse {
+        if feed.all_past_end() {
+            return Ok(empty(StatusCode::NO_CONTENT).into());
+        }
+        let stream = Sse::new(app, feed, reading.user, reading.raw);
+        return Ok(takeover(
+            StatusCode::OK,
+            event_stream_headers(head.version),
+            Stream::Sse(Box::new(stream)),
+        ));
+    }
+    let page = poll::read(app, &mut feed, reading.limit);
+    if page.news {
+        return Ok(poll::answer_at_once(app, page).into());
+    }
+    let keep_alive = keeps_alive(head);
+    let stream = LongPoll::new(
+        app,
+        feed,
+        reading.limit,
+        Instant::now() + reading.wait,
+        keep_alive,
+    );
+    Ok(takeover(
+        StatusCode::OK,
+        long_poll_headers(keep_alive),
+        Stream::LongPoll(Box::new(stream)),
+    ))
+}
+
+/// A WebSocket. Only a broken handshake is refused by a status: a browser shows no other to its
+/// page, so every other refusal is told inside.
+pub async fn websocket(
+    app: &Arc<App>,
+    head: &request::Parts,
+    reading: Result<Reading, Problem>,
+) -> Result<Reply, Problem> {
+    let version = if head.version >= Version::HTTP_11 {
+        (1, 1)
+    } else {
+        (1, 0)
+    };
+    let values = |name| head.headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let handshake = match ws::accept(head.method.as_str(), version, values) {
+        Ok(handshake) => handshake,
+        Err(error) => return Ok(bad_handshake(app, error).into()),
+    };
+    let opened = async {
+        let reading = reading?;
+        if let Some(problem) = unavailable(app, head) {
+            return Err(problem);
+        }
+        let client = app.new_client();
+        let feed = reading.open(app, Some(client)).await?;
+        Ok(WebSocket::new(app, feed, client, &reading))
+    };
+    let stream = match opened.await {
+        Ok(stream) => stream,
+        Err(problem) => {
+            app.stats.refused(&problem);
+            WebSocket::refused(app, &problem)
+        }
+    };
+    let mut headers = HeaderMap::new();
+    let mut set = |name: HeaderName, value: &str| {
+        headers.insert(
+            name,
+            HeaderValue::from_str(value).expect("tokens and base64"),
+        );
+    };
+    set(header::UPGRADE, "websocket");
+    set(header::CONNECTION, "Upgrade");
+    set(header::SEC_WEBSOCKET_ACCEPT, &handshake.accept);
+    if let Some(subprotocol) = handshake.subprotocol {
+        set(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
+    }
+    Ok(takeover(
+        StatusCode::SWITCHING_PROTOCOLS,
+        headers,
+        Stream::WebSocket(Box::new(stream)),
+    ))
+}
+
+fn bad_handshake(app: &App, error: HandshakeError) -> Answer {
+    let code = match error.status() {
+        426 => Code::UpgradeRequired,
+        _ => Code::BadHandshake,
+    };
+    let problem = Problem::new(code, error.to_string());
+    app.stats.refused(&problem);
+    let mut answer = refusal(&problem);
+    for (name, value) in error.headers() {
+        answer
+            .headers_mut()
+            .insert(*name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+fn takeover(status: StatusCode, headers: HeaderMap, stream: Stream) -> Reply {
+    Reply::Takeover(Box::new(Takeover {
+        status,
+        headers,
+        stream,
+    }))
+}
+
+fn event_stream_headers(version: Version) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
+    guard(&mut headers);
+    no_buffering(&mut headers);
+    // It ends with its stream: no request can follow on it.
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if version >= Version::HTTP_11 {
+        headers.insert(
+            header::TRANSFER_ENCODING,
+            HeaderValue::from_static("chunked"),
+        );
+    }
+    headers
+}
+
+fn long_poll_headers(keep_alive: bool) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    guard(&mut headers);
+    if !keep_alive {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    headers
+}
+
+/// Whether the connection goes on after this request (RFC 9112 section 9.3).
+fn keeps_alive(head: &request::Parts) -> bool {
+    let says = |token: &str| {
+        let lines = head
+            .headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|line| line.to_str().ok());
+        lines
+            .flat_map(|line| line.split(','))
+            .any(|part| part.trim().eq_ignore_ascii_case(token))
+    };
+    head.version >= Version::HTTP_11 && !says("close")
+}
