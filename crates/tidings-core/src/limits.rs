@@ -74,6 +74,21 @@ impl Limits {
     pub const EXACT_CURSOR_CHANNELS: usize = 16;
     /// The longest user name in bytes.
     pub const USER_BYTES: usize = 255;
+    /// The deepest nesting of a JSON payload: what every parser in use can read.
+    pub const JSON_DEPTH: usize = 64;
+    /// How long an ephemeral message waits for a reader that is busy. One that comes later has lost
+    /// it, which the contract allows.
+    pub const EPHEMERAL_TIME: Duration = Duration::from_secs(10);
+    /// Answers that wait for a WebSocket to take them. While so many wait, nothing more is read
+    /// from it.
+    pub const REPLIES: usize = 64;
+    /// How long a connection that ends is still listened to, so that its peer sees the last bytes
+    /// instead of a reset.
+    pub const LINGER: Duration = Duration::from_secs(2);
+    /// Connections over the limit that are still told so, instead of being dropped.
+    pub const TOLD_FULL: usize = 64;
+    /// Forgotten channels that are remembered as such: some 48 bytes each.
+    pub const FORGOTTEN: usize = 1 << 18;
 }
 
 impl Default for Limits {

@@ -48,6 +48,7 @@ impl Rules {
             bytes: self.history.bytes,
             age: self.history.age.as_millis() as u64,
             ephemeral_count: self.ephemeral_messages,
+            ephemeral_age: Limits::EPHEMERAL_TIME.as_millis() as u64,
         }
     }
 }

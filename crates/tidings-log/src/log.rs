@@ -23,6 +23,8 @@ pub struct Retention {
     pub age: Millis,
     /// Ephemeral entries that may wait for readers.
     pub ephemeral_count: usize,
+    /// How long one waits, in milliseconds.
+    pub ephemeral_age: Millis,
 }
 
 /// One channel's entries. Offsets are contiguous within an epoch.
@@ -120,7 +122,8 @@ impl<T> Log<T> {
     pub fn sweep(&self, now: Millis) -> Snapshot {
         let mut state = lock(&self.state);
         state.trim(now);
-        if state.ring.as_mut().is_some_and(|ring| ring.sweep(now)) {
+        let age = state.retention.ephemeral_age;
+        if state.ring.as_mut().is_some_and(|ring| ring.sweep(now, age)) {
             state.ring = None;
         }
         state.snapshot()
@@ -257,11 +260,10 @@ impl<T> Writer<'_, T> {
             value: Arc::new(value),
         };
         let retention = self.state.retention;
-        self.state.ring.get_or_insert_default().push(
-            entry,
-            retention.ephemeral_count,
-            retention.bytes,
-        );
+        self.state
+            .ring
+            .get_or_insert_default()
+            .push(entry, &retention);
         self.changed = true;
     }
 

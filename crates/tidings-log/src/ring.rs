@@ -4,10 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::Millis;
-
-/// How long an ephemeral entry waits for a reader that is busy. One that comes later has lost it,
-/// which the contract allows.
-const AGE: Millis = 10_000;
+use crate::log::Retention;
 
 /// The ephemeral entries that some reader may not have read yet.
 pub(crate) struct Ring<T> {
@@ -35,18 +32,23 @@ pub(crate) struct Ephemeral<T> {
 }
 
 impl<T> Ring<T> {
-    pub fn push(&mut self, entry: Ephemeral<T>, count_max: usize, bytes_max: usize) {
+    pub fn push(&mut self, entry: Ephemeral<T>, keep: &Retention) {
         self.bytes += entry.size;
         let now = entry.time;
         self.entries.push_back(entry);
-        while self.entries.len() > count_max || self.bytes > bytes_max || self.front_is_old(now) {
+        while self.entries.len() > keep.ephemeral_count || self.bytes > keep.bytes {
             self.pop();
         }
+        self.sweep(now, keep.ephemeral_age);
     }
 
-    /// Drops what is too old; true when nothing is left.
-    pub fn sweep(&mut self, now: Millis) -> bool {
-        while self.front_is_old(now) {
+    /// Drops what is older than `age`; true when nothing is left.
+    pub fn sweep(&mut self, now: Millis, age: Millis) -> bool {
+        while self
+            .entries
+            .front()
+            .is_some_and(|e| e.time.saturating_add(age) < now)
+        {
             self.pop();
         }
         self.entries.is_empty()
@@ -57,12 +59,6 @@ impl<T> Ring<T> {
         let first = self.entries.front()?.number;
         let index = (heard + 1).saturating_sub(first);
         self.entries.get(usize::try_from(index).ok()?)
-    }
-
-    fn front_is_old(&self, now: Millis) -> bool {
-        self.entries
-            .front()
-            .is_some_and(|e| e.time.saturating_add(AGE) < now)
     }
 
     fn pop(&mut self) {

@@ -26,6 +26,7 @@ fn log(count: usize) -> Arc<Log<u64>> {
         bytes: 1 << 20,
         age: u64::MAX,
         ephemeral_count: 4,
+        ephemeral_age: 10_000,
     };
     Log::new(head, false, retention)
 }

@@ -102,6 +102,7 @@ fn run(steps: Vec<Step>) {
         bytes: 100,
         age: 1_000,
         ephemeral_count: 3,
+        ephemeral_age: 10_000,
     };
     let mut epoch_number = 1;
     let first = Position {
@@ -284,6 +285,7 @@ fn a_reader_at_the_tail_that_falls_behind_the_lag_limit_is_told() {
         bytes: 1 << 20,
         age: u64::MAX,
         ephemeral_count: 8,
+        ephemeral_age: 10_000,
     };
     let head = Position {
         epoch: Epoch::from_number(7),

@@ -30,6 +30,7 @@ fn a_crowd_is_woken_in_slices_and_nobody_is_left_out() {
         bytes: 1 << 20,
         age: u64::MAX,
         ephemeral_count: 1,
+        ephemeral_age: 10_000,
     };
     let log = Log::new(head, false, retention);
     let lag = LagLimit {

@@ -5,12 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use tidings_core::{Payload, PayloadKind};
+use tidings_core::{Limits, Payload, PayloadKind};
 
 use crate::codes::{Code, Problem};
-
-/// The deepest nesting of a JSON payload: what every parser in use can read.
-pub const JSON_DEPTH_MAX: usize = 64;
 
 /// The payload of a request's body, by its `Content-Type`.
 ///
@@ -86,9 +83,10 @@ pub fn binary(bytes: &[u8]) -> Payload {
 pub fn json(bytes: &[u8]) -> Result<Payload, Problem> {
     let text =
         std::str::from_utf8(bytes).map_err(|_| invalid("JSON is UTF-8, and this is not".into()))?;
-    if depth(text) > JSON_DEPTH_MAX {
+    if depth(text) > Limits::JSON_DEPTH {
+        let max = Limits::JSON_DEPTH;
         return Err(invalid(format!(
-            "JSON may be nested {JSON_DEPTH_MAX} deep, and this is deeper"
+            "JSON may be nested {max} deep, and this is deeper"
         )));
     }
     serde_json::from_str::<IgnoredAny>(text)

@@ -17,9 +17,6 @@ use crate::app::App;
 use crate::stats_channel;
 use crate::workers::{Accepted, Workers};
 
-/// Connections over the limit that are still told so, instead of being dropped.
-const TOLD_FULL: usize = 64;
-
 /// A server that listens.
 pub struct Server {
     app: Arc<App>,
@@ -86,7 +83,7 @@ impl Server {
         let full = open >= self.app.limits().connections;
         if full {
             stats.turned_away.add(1);
-            if open >= self.app.limits().connections + TOLD_FULL {
+            if open >= self.app.limits().connections + Limits::TOLD_FULL {
                 return;
             }
         }

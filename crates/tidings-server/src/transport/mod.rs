@@ -12,7 +12,6 @@ mod sse;
 pub mod websocket;
 
 use std::task::Context;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tidings_core::{ChannelName, Delivery, LagLimit, Limits, Opened};
@@ -114,6 +113,3 @@ pub fn lag_limit(limits: &Limits) -> LagLimit {
         age: limits.lag_time.as_millis() as u64,
     }
 }
-
-/// How long a closing connection is listened to.
-pub const LINGER: Duration = Duration::from_secs(2);

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use tidings_core::Limits;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{End, LINGER, Outbox, Session};
+use super::{End, Outbox, Session};
 use crate::app::App;
 use crate::stats::TransportStats;
 
@@ -45,10 +46,18 @@ where
         head: Some(head),
         chunked,
         blocked_since: None,
+        sent: 0,
         timer: Box::pin(sleep_until(began + app.limits().heartbeat)),
         stats,
     };
     let end = poll_fn(|cx| pump.poll(cx, Pin::new(&mut *io))).await;
+    tracing::debug!(
+        transport = S::TRANSPORT.as_str(),
+        seconds = began.elapsed().as_secs(),
+        bytes = pump.sent,
+        ?end,
+        "a reading ended"
+    );
     // No reader any more, however long its socket takes to close.
     drop((pump, open));
     match end {
@@ -80,6 +89,8 @@ struct Pump<'a, S> {
     chunked: bool,
     /// Since when the socket takes nothing.
     blocked_since: Option<Instant>,
+    /// Bytes written, for the log.
+    sent: u64,
     timer: Pin<Box<Sleep>>,
     stats: &'a TransportStats,
 }
@@ -136,6 +147,7 @@ impl<S: Session> Pump<'_, S> {
                     if self.blocked_since.take().is_some() {
                         self.session.drained();
                     }
+                    self.sent += written as u64;
                     self.stats.sent_bytes.add(written as u64);
                     self.out.advance(written);
                 }
@@ -222,5 +234,5 @@ async fn linger<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO) {
         }
     };
     // Whoever is still there after it has had its time.
-    let _ = tokio::time::timeout(LINGER, drain).await;
+    let _ = tokio::time::timeout(Limits::LINGER, drain).await;
 }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use serde_json::value::RawValue;
 use tidings_core::{
-    Budget, ChannelName, ClientId, Cursor, Delivery, Feed, Message, Opened, PayloadKind,
+    Budget, ChannelName, ClientId, Cursor, Delivery, Feed, Limits, Message, Opened, PayloadKind,
 };
 use tidings_protocol::envelope::{self, Hello, Notice};
 use tidings_protocol::websocket::{
@@ -26,9 +26,6 @@ use crate::app::{App, Registered};
 use crate::clock::spread;
 use crate::reading::Reading;
 use crate::stats::Transport;
-
-/// Answers that may wait for the socket. While so many wait, nothing more is read from it.
-const REPLIES_MAX: usize = 64;
 
 /// A WebSocket connection.
 pub struct WebSocket {
@@ -211,7 +208,9 @@ impl WebSocket {
 
     /// A command is being carried out, answers wait for the socket, or the hello is not said yet.
     fn is_busy(&self) -> bool {
-        self.running.is_some() || self.replies.len() >= REPLIES_MAX || self.stage == Stage::Begin
+        self.running.is_some()
+            || self.replies.len() >= Limits::REPLIES
+            || self.stage == Stage::Begin
     }
 
     /// Takes bytes until they are over or a command has to wait; gives how many.
@@ -348,7 +347,7 @@ impl Session for WebSocket {
         }
         if let Stage::Closing(since) = self.stage
             && out.is_empty()
-            && (self.decoder.is_finished() || now >= since + super::LINGER)
+            && (self.decoder.is_finished() || now >= since + Limits::LINGER)
         {
             self.stage = Stage::Ended;
         }
@@ -378,7 +377,7 @@ impl Session for WebSocket {
 
     fn deadline(&self) -> Instant {
         match self.stage {
-            Stage::Closing(since) => since + super::LINGER,
+            Stage::Closing(since) => since + Limits::LINGER,
             _ => self
                 .ping_due()
                 .min(self.heard + 2 * self.app.limits().heartbeat),

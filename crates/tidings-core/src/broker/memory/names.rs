@@ -13,9 +13,8 @@ use siphasher::sip::SipHasher24;
 use tidings_log::Epoch;
 
 use crate::channel::ChannelName;
+use crate::limits::Limits;
 
-/// Forgotten channels that are remembered as such: some 48 bytes each.
-const FORGOTTEN_MAX: usize = 1 << 18;
 /// How far back a forgotten epoch is still known as one.
 const KNOWN: u32 = 16;
 
@@ -53,7 +52,7 @@ impl EpochNames {
         Self {
             incarnation,
             forgotten: RwLock::default(),
-            forgotten_max: FORGOTTEN_MAX,
+            forgotten_max: Limits::FORGOTTEN,
         }
     }
 
