@@ -86,8 +86,8 @@ struct Subscription {
     /// In the queue of those with something to read.
     queued: bool,
     closed: bool,
-    /// The reader has been told of the end before: it came back with the position past it.
-    end_told: bool,
+    /// The end of which the reader was told before: it came back with the position past it.
+    end_told: Option<Position>,
 }
 
 /// The cursors of one session.
@@ -146,7 +146,7 @@ impl Feed {
             opened,
             queued: true,
             closed: false,
-            end_told: end_told && opened.past_end,
+            end_told: (end_told && opened.past_end).then_some(opened.at),
         };
         let free = self.subscriptions.iter().position(Option::is_none);
         let index = free.unwrap_or_else(|| {
@@ -284,8 +284,9 @@ impl Feed {
                 Status::End => {
                     subscription.closed = true;
                     self.open -= 1;
-                    if !subscription.end_told {
-                        out.push(Delivery::Closed(key, subscription.cursor.position()));
+                    let end = subscription.cursor.position();
+                    if subscription.end_told != Some(end) {
+                        out.push(Delivery::Closed(key, end));
                     }
                 }
                 Status::More => {

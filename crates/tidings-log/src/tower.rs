@@ -83,8 +83,9 @@ impl Tower {
 
 /// Rings all, in place or by their towers.
 pub(crate) fn ring_all(waiters: Vec<Option<Waiter>>) {
+    let few = waiters.len() <= IN_PLACE;
     let waiters = waiters.into_iter().flatten();
-    if waiters.size_hint().1.is_none_or(|most| most <= IN_PLACE) {
+    if few {
         return waiters.for_each(Waiter::ring);
     }
     // One entry for each runtime: a handful.
