@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { BINARY, Journal } from './support.js';
 
-/** `tidings sub --json`: comes back by itself; losses are told on standard error. */
+/** `tidings sub --json`: comes back by itself; losses stand between the messages. */
 export function followCommand(url, channel, options = []) {
   const journal = new Journal();
   const complaints = [];
@@ -16,8 +16,6 @@ export function followCommand(url, channel, options = []) {
   createInterface({ input: child.stdout }).on('line', (line) => journal.add(JSON.parse(line)));
   createInterface({ input: child.stderr }).on('line', (line) => {
     complaints.push(line);
-    const [, reason, epoch] = /^gap on .* reason (\w+), going on in epoch (\w+)$/.exec(line) ?? [];
-    if (reason) journal.add({ type: 'gap', reason, epoch });
     if (line.startsWith('connected')) journal.add({ type: 'hello' });
   });
   return { journal, complaints, close: () => ended(child, 'SIGINT') };

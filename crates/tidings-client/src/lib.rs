@@ -4,19 +4,25 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), tidings_client::Error> {
-//! use tidings_client::{Client, Event, Publish, SubscribeOptions};
+//! use tidings_client::{Client, Event, Publish, Start, SubscribeOptions};
 //!
 //! let client = Client::new("http://127.0.0.1:8000")?;
-//! let mut subscription = client.subscribe(&["room:7"], SubscribeOptions::default())?;
 //! client.publish("room:7", Publish::text("안녕 👋")).await?;
+//! let from_the_start = SubscribeOptions { after: Start::Earliest, ..SubscribeOptions::default() };
+//! let mut subscription = client.subscribe(&["room:7"], from_the_start)?;
 //! while let Some(event) = subscription.next().await {
-//!     if let Event::Message(message) = event? {
-//!         println!("{}: {:?}", message.channel, message.data);
+//!     match event? {
+//!         Event::Message(message) => println!("{}: {:?}", message.channel, message.data),
+//!         Event::Gap(gap) => println!("lost up to {}: {}", gap.to, gap.reason.as_str()),
+//!         _ => {}
 //!     }
 //! }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`Start::Now`], the default, is the moment at which the server answers, told by [`Event::Hello`]: what is
+//! published between `subscribe` and that is not seen.
 //!
 //! A subscription keeps one position per channel. [`Subscription::cursors`] gives them in a form to store;
 //! [`Start::Cursors`] goes on from there, in another process or years later: what the server no longer retains

@@ -17,7 +17,7 @@ use crate::{
     connector::{Cause, Connector, Verdict},
     envelope::{Frame, WireError},
     error::Refusal,
-    event::{Closed, Event, Message, Position, State, Transport},
+    event::{Closed, Event, Position, State, Transport},
     places::{Accept, Places, Start},
     transport::Attempt,
 };
@@ -99,17 +99,6 @@ impl Subscription {
                     self.items.close();
                     return Some(Err(error));
                 }
-            }
-        }
-    }
-
-    /// The next message; everything else is passed over, gaps too.
-    pub async fn next_message(&mut self) -> Option<Result<Message, Error>> {
-        loop {
-            match self.next().await? {
-                Ok(Event::Message(message)) => return Some(Ok(message)),
-                Ok(_) => {}
-                Err(error) => return Some(Err(error)),
             }
         }
     }

@@ -19,6 +19,7 @@ pub struct Full;
 /// Refuses a request in the form that its reader understands.
 pub fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Answer {
     app.stats.refused(problem);
+    tracing::debug!(method = %head.method, path = %brief(head.uri.path()), code = problem.code.as_str(), "refused");
     if !wants_events(head) || !problem.code.temporary() {
         let mut answer = refusal(problem);
         if problem.code == Code::MethodNotAllowed {
@@ -65,4 +66,9 @@ fn wants_events(head: &request::Parts) -> bool {
     let reads = head.method == Method::GET && is_channel(head) || head.uri.path() == "/read";
     let wishes = wishes(head);
     reads && !wishes.upgrade && asked(head).map_or(wishes.accepts_events, |asked| asked == "sse")
+}
+
+/// Enough of a path to find it again; a client's text does not fill the log.
+fn brief(path: &str) -> &str {
+    &path[..path.floor_char_boundary(256)]
 }

@@ -280,7 +280,7 @@ pub struct SubscribeArgs {
     /// Start with the newest N messages of each channel
     #[arg(long, value_name = "N")]
     pub last: Option<u32>,
-    /// Print whole envelopes, one JSON object per line
+    /// Print whole envelopes, one JSON object per line; gaps, skips and ends stand between them
     #[arg(long)]
     pub json: bool,
     /// Say nothing of connections; losses are still told

@@ -92,7 +92,7 @@ async fn run_until_signal(server: Server, signals: &mut Signals) -> anyhow::Resu
     tokio::select! {
         ended = &mut serving => finished(ended),
         (name, number) = signals.next() => {
-            tracing::warn!(signal = name, "stopped before all streams had ended");
+            tracing::warn!(signal = name, "stopped at once: a second signal came");
             Ok(ExitCode::from(128 + number))
         }
     }
@@ -198,9 +198,17 @@ fn announce(config: &Config, address: SocketAddr) {
         "It is open (--insecure): everybody who reaches this address may read and publish."
     };
     if config.log.format == LogFormat::Json {
-        tracing::info!(%address, publish, follow, open = format!("{url}/"),
-            note = who.replace('\n', " "),
-            "serving");
+        if tracing::enabled!(tracing::Level::INFO) {
+            tracing::info!(%address, publish, follow, open = format!("{url}/"),
+                note = who.replace('\n', " "),
+                "serving");
+        } else {
+            // Whoever asked for a free port needs it, however little is logged.
+            println!(
+                "{}",
+                serde_json::json!({"message": "serving", "address": address.to_string()})
+            );
+        }
         return;
     }
     let text = format!(

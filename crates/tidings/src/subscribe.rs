@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use serde_json::json;
 use tidings_client::{
     Client, Error, Event, Message, Payload, Start, State, SubscribeOptions, Subscription,
 };
@@ -94,14 +95,13 @@ async fn follow(mut subscription: Subscription, args: &SubscribeArgs) -> anyhow:
                     refused()
                 });
             }
-            Some(Ok(Event::Message(message))) => match printer.message(&message) {
+            Some(Ok(event)) => match printer.print(&event) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                     return Ok(ExitCode::SUCCESS);
                 }
                 Err(error) => return Err(error).context("the output cannot be written"),
             },
-            Some(Ok(event)) => printer.tell(&event),
         }
     }
 }
@@ -170,12 +170,21 @@ struct Printer {
 }
 
 impl Printer {
-    fn message(&self, message: &Message) -> io::Result<()> {
-        let mut line = if self.json {
-            envelope(message)
-        } else {
-            self.payload(message)
-        };
+    /// Prints a message, and in JSON also what is told between messages: a loss that only a person
+    /// is told of is silent to the program behind the pipe.
+    fn print(&self, event: &Event) -> io::Result<()> {
+        match event {
+            Event::Message(message) if self.json => return self.line(envelope(message)),
+            Event::Message(message) => return self.payload(message),
+            _ => self.tell(event),
+        }
+        match notice(event).filter(|_| self.json) {
+            Some(notice) => self.line(notice.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    fn line(&self, mut line: String) -> io::Result<()> {
         if self.terminal {
             line = harmless(&line);
         }
@@ -185,17 +194,18 @@ impl Printer {
         out.flush()
     }
 
-    fn payload(&self, message: &Message) -> String {
+    /// Prints a payload alone. On several channels each of its lines says whose it is.
+    fn payload(&self, message: &Message) -> io::Result<()> {
         let data = match &message.data {
             Payload::Json(json) => one_line(json.get()),
             Payload::Text(text) => text.clone(),
             Payload::Bytes(bytes) => STANDARD.encode(bytes),
         };
-        if self.named {
-            format!("{}\t{data}", message.channel)
-        } else {
-            data
+        if !self.named {
+            return self.line(data);
         }
+        let whose = |line| format!("{}\t{line}", message.channel);
+        self.line(data.split('\n').map(whose).collect::<Vec<_>>().join("\n"))
     }
 
     /// Tells what is no message on standard error.
@@ -237,6 +247,26 @@ impl Printer {
         };
         complain(harmless(&text));
     }
+}
+
+/// What the server tells between messages, as PROTOCOL.md has it.
+fn notice(event: &Event) -> Option<serde_json::Value> {
+    Some(match event {
+        Event::Gap(gap) => json!({
+            "type": "gap", "channel": gap.channel, "epoch": gap.epoch,
+            "from": gap.from, "to": gap.to, "reason": gap.reason.as_str(),
+        }),
+        Event::Skip(skip) => json!({
+            "type": "skip", "channel": skip.channel, "epoch": skip.epoch,
+            "from": skip.from, "to": skip.to, "reason": skip.reason,
+        }),
+        Event::Closed(closed) => json!({
+            "type": "closed", "channel": closed.channel,
+            "epoch": closed.position.as_ref().map(|at| &at.epoch),
+            "offset": closed.position.as_ref().map(|at| at.offset),
+        }),
+        _ => return None,
+    })
 }
 
 /// The envelope in one line, with its payload also where that came beside it in a binary frame.

@@ -72,6 +72,19 @@ fn envelopes_and_several_channels() {
         assert_eq!(objects[0]["event"], "가격");
         assert_eq!(objects[1]["data"], "7ZWc6riA", "{transport}");
         assert_eq!(objects[1]["encoding"], "base64");
+
+        let late = subscribe(
+            &server,
+            &["a", "--json", "--after", "zzz-1", "--transport", transport],
+        );
+        let lines = [late.out.next(), late.out.next()];
+        let [gap, message] =
+            lines.map(|line| serde_json::from_str::<serde_json::Value>(&line).unwrap());
+        assert_eq!(
+            (&gap["type"], &gap["reason"], &gap["to"]),
+            (&"gap".into(), &"epoch_changed".into(), &0.into())
+        );
+        assert_eq!(message["offset"], 1, "{transport}");
     }
 }
 
