@@ -95,7 +95,9 @@ pub enum PublishError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerError {
     /// The limit of channels is reached.
-    #[error("the server holds as many channels as it may")]
+    #[error(
+        "the server holds as many channels as it may; DELETE does not free them, raise limits.channels or shorten the history's age"
+    )]
     TooManyChannels,
     /// It cannot be reached just now.
     #[error("the broker does not answer")]

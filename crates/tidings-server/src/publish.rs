@@ -64,9 +64,15 @@ pub async fn batch(app: &App, query: &Query, body: &[u8]) -> Result<Answer, Prob
     };
     let batch: Batch<'_> = parse_body(body, "{\"messages\":[{\"channel\":…,\"data\":…}]}")?;
     let max = app.limits().batch_messages;
-    if batch.messages.is_empty() || batch.messages.len() > max {
+    if batch.messages.is_empty() {
+        return Err(Problem::new(
+            Code::BadRequest,
+            "`messages` holds at least one message",
+        ));
+    }
+    if batch.messages.len() > max {
         let detail = format!(
-            "a batch holds 1 to {max} messages; this one {}",
+            "a batch holds up to {max} messages; this one {}",
             batch.messages.len()
         );
         return Err(Problem::new(Code::BatchTooLarge, detail));

@@ -48,10 +48,11 @@ pub fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Answer {
     answer
 }
 
-/// Why no request is answered just now, if so. A server that goes away still takes messages and
-/// says how it is.
+/// Why no request is answered just now, if so. A full server still says how it is, or whoever looks
+/// after it would end it for being busy; one that goes away still takes messages, too.
 pub fn unavailable(app: &App, head: &request::Parts) -> Option<Problem> {
-    if head.extensions.get::<Full>().is_some() {
+    let asks_how_it_is = matches!(head.uri.path(), "/healthz" | "/readyz" | "/metrics");
+    if head.extensions.get::<Full>().is_some() && !asks_how_it_is {
         let detail = "the server has as many connections as it may; ask again";
         return Some(Problem::new(Code::ServerFull, detail));
     }

@@ -14,7 +14,7 @@ use tidings_log::{Epoch, GapReason, Log, Millis, Position, Writer};
 use super::idempotency::{Keys, Lookup};
 use super::{BoxFuture, Broker, BrokerError, Holdings, Publication, PublishError, Receipt};
 use crate::Now;
-use crate::channel::ChannelName;
+use crate::channel::{ChannelName, Realm};
 use crate::limits::Limits;
 use crate::message::{Draft, Message};
 use crate::rules::Rules;
@@ -93,7 +93,9 @@ impl MemoryBroker {
             Some(Slot::Live(channel)) => return Ok(channel.clone()),
             Some(Slot::Remembered { head, ended, .. }) => (*head, *ended),
             None => {
-                if self.channels.load(Ordering::Relaxed) >= self.channels_max {
+                let full = self.channels.load(Ordering::Relaxed) >= self.channels_max;
+                // The server's own channels are few, and needed to see what is wrong.
+                if full && name.realm() != Realm::Server {
                     return Err(BrokerError::TooManyChannels);
                 }
                 self.channels.fetch_add(1, Ordering::Relaxed);
@@ -158,7 +160,9 @@ impl MemoryBroker {
     /// What becomes of a slot that may be idle.
     fn settle(&self, name: &ChannelName, slot: &Slot, now: Millis) -> Settled {
         match slot {
-            Slot::Remembered { head, since, .. } if since.saturating_add(self.forget) < now => {
+            Slot::Remembered { head, since, .. }
+                if since.saturating_add(self.forget) < now || self.is_crowded() =>
+            {
                 Settled::Forget(head.epoch)
             }
             Slot::Remembered { .. } => Settled::Keep,
@@ -187,24 +191,26 @@ impl MemoryBroker {
         }
     }
 
+    /// Whether the limit of channels is near: then idle ones are forgotten before their time, which
+    /// their readers are told, rather than new ones refused.
+    fn is_crowded(&self) -> bool {
+        self.channels.load(Ordering::Relaxed) > self.channels_max / 8 * 7
+    }
+
     fn sweep_shard(&self, shard: &mut HashMap<ChannelName, Slot>, now: Millis) {
-        let before = shard.len();
-        shard.retain(|name, slot| match self.settle(name, slot, now) {
-            Settled::Keep => true,
-            Settled::Remember(remembered) => {
-                *slot = remembered;
-                true
+        shard.retain(|name, slot| {
+            match self.settle(name, slot, now) {
+                Settled::Keep => return true,
+                Settled::Remember(remembered) => {
+                    *slot = remembered;
+                    return true;
+                }
+                Settled::Forget(epoch) => self.names.forget(name, epoch),
+                Settled::Drop => {}
             }
-            Settled::Forget(epoch) => {
-                self.names.forget(name, epoch);
-                false
-            }
-            Settled::Drop => false,
+            self.channels.fetch_sub(1, Ordering::Relaxed);
+            false
         });
-        if shard.len() < before {
-            self.channels
-                .fetch_sub(before - shard.len(), Ordering::Relaxed);
-        }
         if shard.capacity() > 64 && shard.capacity() > 4 * shard.len() {
             shard.shrink_to_fit();
         }

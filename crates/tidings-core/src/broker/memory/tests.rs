@@ -283,3 +283,43 @@ fn a_million_idle_channels_cost_little_each() {
         size_of::<(ChannelName, Slot)>()
     );
 }
+
+#[test]
+fn a_crowd_of_idle_channels_makes_room() {
+    let limits = Limits {
+        channels: 16,
+        ..Limits::default()
+    };
+    let broker = MemoryBroker::new([1, 2], &limits);
+    let name = |n: usize| ChannelName::parse(&format!("n{n}")).unwrap();
+    let rules = *Rulebook::new(History::default(), &limits).of(&name(0));
+    let publish = |n, now| {
+        let payload = crate::Payload::empty();
+        let draft = Draft::new(name(n), payload);
+        broker.publish_now(
+            Publication {
+                draft,
+                rules: &rules,
+            },
+            at(now),
+        )
+    };
+    for n in 0..16 {
+        publish(n, 0).unwrap();
+    }
+    assert!(publish(16, 0).is_err());
+    let stats = ChannelName::parse("$stats").unwrap();
+    assert!(
+        broker.channel(&stats, &rules, at(0)).is_ok(),
+        "the server's own is always there"
+    );
+    // Their messages have aged away: first remembered, then forgotten down to what is not crowded.
+    broker.sweep(at(2 * HOUR));
+    broker.sweep(at(2 * HOUR));
+    assert!(
+        broker.holdings().remembered <= 14,
+        "{:?}",
+        broker.holdings()
+    );
+    assert!(publish(16, 2 * HOUR).is_ok());
+}
