@@ -35,6 +35,24 @@ async fn a_rebound_name_gets_nothing() {
 }
 
 #[tokio::test]
+async fn a_probe_comes_by_any_name_and_learns_nothing() {
+    let server = TestServer::start().await;
+    for (path, status) in [
+        ("/healthz", 200),
+        ("/readyz", 200),
+        ("/metrics", 403),
+        ("/channels/x", 403),
+    ] {
+        let mut http = Http::connect(server.addr).await;
+        http.send(format!("GET {path} HTTP/1.1\r\nHost: 10.0.0.5:8000\r\n\r\n").as_bytes())
+            .await;
+        let answer = http.answer().await;
+        assert_eq!(answer.status, status, "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), None);
+    }
+}
+
+#[tokio::test]
 async fn foreign_pages_may_not_read_or_write() {
     let server = TestServer::start().await;
     for origin in [

@@ -33,6 +33,12 @@ where
     let admitted = app.access.check(head.version, &head.uri, &head.headers);
     let handled = match admitted {
         Ok(()) => route(app, &head, body).await,
+        // A probe comes by whatever name or address it has, and learns nothing but "ok".
+        Err(problem) if problem.code == Code::HostNotAllowed && is_probe(&head) => {
+            return route(app, &head, body)
+                .await
+                .unwrap_or_else(|problem| refuse(app, &head, &problem).into());
+        }
         Err(problem) => return refuse(app, &head, &problem).into(),
     };
     let mut reply = handled.unwrap_or_else(|problem| refuse(app, &head, &problem).into());
@@ -185,6 +191,10 @@ async fn operations(app: &Arc<App>, path: &str) -> Result<Answer, Problem> {
             metrics::render(app),
         )),
     }
+}
+
+fn is_probe(head: &request::Parts) -> bool {
+    matches!(head.uri.path(), "/healthz" | "/readyz") && head.method != Method::OPTIONS
 }
 
 /// Whether the path is one of channels.

@@ -21,6 +21,9 @@ use crate::logging;
 /// Open files that are no connections, and connections that are only told that the server is full.
 const OTHER_FILES: u64 = 128;
 
+/// So few connections are a surprise.
+const FEW: usize = 1_000;
+
 /// Serves until a signal comes.
 ///
 /// # Errors
@@ -149,14 +152,13 @@ fn fit_open_files(loaded: &mut Loaded) {
         return;
     }
     loaded.config.limits.connections = possible.max(1);
-    // The default is meant as "many"; who wrote a number wants to know.
-    if loaded.sources.contains_key("limits.connections") {
-        tracing::warn!(
-            files,
-            wanted,
-            connections = loaded.config.limits.connections,
-            "limits.connections is more than files may be open; raise `ulimit -n`"
-        );
+    let connections = loaded.config.limits.connections;
+    let why = "no more connections than files may be open; `ulimit -n` raises it";
+    // The default is meant as "many"; who wrote a number, or has few, wants to know.
+    if loaded.sources.contains_key("limits.connections") || connections < FEW {
+        tracing::warn!(files, wanted, connections, "{why}");
+    } else {
+        tracing::info!(files, connections, "{why}");
     }
 }
 
