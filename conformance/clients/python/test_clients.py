@@ -3,6 +3,8 @@
 import signal
 import unittest
 
+import httpx
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -62,6 +64,19 @@ class Clients(unittest.TestCase):
         self.assertEqual([gap["reason"] for gap in gaps], ["epoch_changed"])
         self.assertEqual(gaps[0]["epoch"], messages[3]["epoch"])
         self.assertNotEqual(gaps[0]["epoch"], messages[0]["epoch"])
+
+    def test_metrics_are_read_by_prometheus_own_parser(self):
+        self.server.publish_numbers("counted", 1, 5)
+        answer = httpx.get(f"{self.server.url}/metrics")
+        self.assertTrue(answer.headers["content-type"].startswith("application/openmetrics-text"))
+        families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+        self.assertEqual(families["tidings_ephemeral"].samples[0].value, 0)
+        # The figures of the server itself are messages, too: five and one each second.
+        self.assertGreaterEqual(families["tidings_published"].samples[0].value, 5)
+        transports = {sample.labels["transport"] for sample in families["tidings_readers"].samples}
+        self.assertEqual(transports, {"poll", "long-poll", "sse", "websocket"})
+        for family in families.values():
+            self.assertTrue(family.documentation, family.name)
 
     def test_websockets_raw_echo(self):
         with connect(f"ws://127.0.0.1:{self.server.port}/channels/raw?format=raw", open_timeout=5) as socket:
