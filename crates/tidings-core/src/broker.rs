@@ -99,6 +99,11 @@ pub enum BrokerError {
         "the server holds as many channels as it may; DELETE does not free them, raise limits.channels or shorten the history's age"
     )]
     TooManyChannels,
+    /// The limit of retained bytes is reached.
+    #[error(
+        "the server retains as many bytes as it may; raise limits.history_bytes or retain less of each channel"
+    )]
+    TooMuchHistory,
     /// It cannot be reached just now.
     #[error("the broker does not answer")]
     Unavailable,

@@ -27,8 +27,8 @@ pub use message::{
 pub use rules::{History, Rulebook, Rules};
 pub use stats::{Counter, Gauge, HubStats};
 pub use tidings_log::{
-    Budget, Cursor, Epoch, Gap, GapReason, LagLimit, Log, MAX_OFFSET, Millis, Opened, Position,
-    Retention, Signal, Start, Status, Tower,
+    Budget, Cursor, Epoch, Gap, GapReason, LagLimit, Log, MAX_OFFSET, Meter, Millis, Opened,
+    Position, Retention, Signal, Start, Status, Tower,
 };
 
 /// The moment of a call, given by the caller.

@@ -30,6 +30,8 @@ pub struct Limits {
     pub channels_per_connection: usize,
     /// Channels that the server holds or remembers. More: 503.
     pub channels: usize,
+    /// Bytes that all channels retain together. More: 503.
+    pub history_bytes: usize,
     /// The longest wait of a long poll; a longer one is shortened to it.
     pub wait: Duration,
     /// Messages in a poll's answer, and the largest `limit` and `last`; more are cut to it.
@@ -106,6 +108,7 @@ impl Default for Limits {
             batch_messages: 1_000,
             channels_per_connection: 128,
             channels: 1_000_000,
+            history_bytes: 1 << 30,
             wait: Duration::from_secs(55),
             poll_messages: 1_000,
             poll_messages_default: 100,

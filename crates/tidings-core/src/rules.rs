@@ -47,8 +47,8 @@ impl Rules {
             count: self.history.count,
             bytes: self.history.bytes,
             age: self.history.age.as_millis() as u64,
-            ephemeral_count: self.ephemeral_messages,
-            ephemeral_age: Limits::EPHEMERAL_TIME.as_millis() as u64,
+            ephemeral_count: self.ephemeral_messages.try_into().unwrap_or(u32::MAX),
+            ephemeral_age: Limits::EPHEMERAL_TIME.as_millis() as u32,
         }
     }
 }

@@ -12,6 +12,7 @@
 
 mod cursor;
 mod log;
+mod meter;
 mod position;
 mod ring;
 mod signal;
@@ -21,6 +22,7 @@ mod waiters;
 
 pub use cursor::{Budget, Cursor, Item, LagLimit, Opened, Start, Status};
 pub use log::{Log, Retention, Snapshot, Writer};
+pub use meter::Meter;
 pub use position::{Epoch, Gap, GapReason, MAX_OFFSET, ParseError, Position};
 pub use signal::Signal;
 pub use tower::Tower;

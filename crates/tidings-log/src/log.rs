@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::Millis;
+use crate::meter::Meter;
 use crate::position::{Epoch, Position};
 use crate::ring::{Ephemeral, Ring};
 use crate::sync::{Mutex, lock};
@@ -22,9 +23,9 @@ pub struct Retention {
     /// Age of an entry in milliseconds.
     pub age: Millis,
     /// Ephemeral entries that may wait for readers.
-    pub ephemeral_count: usize,
+    pub ephemeral_count: u32,
     /// How long one waits, in milliseconds.
-    pub ephemeral_age: Millis,
+    pub ephemeral_age: u32,
 }
 
 /// One channel's entries. Offsets are contiguous within an epoch.
@@ -44,6 +45,8 @@ pub(crate) struct State<T> {
     pub entries: VecDeque<Entry<T>>,
     /// The size of all retained entries.
     bytes: usize,
+    /// Knows of them, too.
+    meter: Arc<Meter>,
     pub retention: Retention,
     /// No entry follows: `head` is the end.
     pub ended: bool,
@@ -77,14 +80,15 @@ pub struct Snapshot {
 }
 
 impl<T> Log<T> {
-    /// A log that goes on after `head`: a new one when its offset is 0.
-    pub fn new(head: Position, ended: bool, retention: Retention) -> Arc<Self> {
+    /// A log that goes on after `head`: a new one when its offset is 0. What it holds counts in `meter`.
+    pub fn new(head: Position, ended: bool, retention: Retention, meter: Arc<Meter>) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State {
                 epoch: head.epoch,
                 head: head.offset,
                 entries: VecDeque::new(),
                 bytes: 0,
+                meter,
                 retention,
                 ended,
                 whispered: 0,
@@ -173,6 +177,7 @@ impl<T> State<T> {
             if !old && !over {
                 return;
             }
+            self.meter.subtract(first.size as usize);
             self.bytes -= first.size as usize;
             self.entries.pop_front();
         }
@@ -197,6 +202,12 @@ impl<T> State<T> {
     pub fn index_of(&self, offset: u64) -> Option<usize> {
         let index = usize::try_from(offset.checked_sub(self.oldest())?).ok()?;
         (index < self.entries.len()).then_some(index)
+    }
+}
+
+impl<T> Drop for State<T> {
+    fn drop(&mut self) {
+        self.meter.subtract(self.bytes);
     }
 }
 
@@ -242,6 +253,7 @@ impl<T> Writer<'_, T> {
         });
         self.state.head = position.offset;
         self.state.bytes += size as usize;
+        self.state.meter.add(size as usize);
         self.changed = true;
         position
     }
@@ -278,6 +290,7 @@ impl<T> Writer<'_, T> {
         self.state.epoch = epoch;
         self.state.head = 0;
         self.state.entries = VecDeque::new();
+        self.state.meter.subtract(self.state.bytes);
         self.state.bytes = 0;
         self.state.ended = false;
         self.state.ring = None;

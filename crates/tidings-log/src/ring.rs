@@ -36,18 +36,18 @@ impl<T> Ring<T> {
         self.bytes += entry.size;
         let now = entry.time;
         self.entries.push_back(entry);
-        while self.entries.len() > keep.ephemeral_count || self.bytes > keep.bytes {
+        while self.entries.len() > keep.ephemeral_count as usize || self.bytes > keep.bytes {
             self.pop();
         }
         self.sweep(now, keep.ephemeral_age);
     }
 
     /// Drops what is older than `age`; true when nothing is left.
-    pub fn sweep(&mut self, now: Millis, age: Millis) -> bool {
+    pub fn sweep(&mut self, now: Millis, age: u32) -> bool {
         while self
             .entries
             .front()
-            .is_some_and(|e| e.time.saturating_add(age) < now)
+            .is_some_and(|e| e.time.saturating_add(age.into()) < now)
         {
             self.pop();
         }

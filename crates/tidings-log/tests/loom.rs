@@ -28,7 +28,7 @@ fn log(count: usize) -> Arc<Log<u64>> {
         ephemeral_count: 4,
         ephemeral_age: 10_000,
     };
-    Log::new(head, false, retention)
+    Log::new(head, false, retention, Arc::default())
 }
 
 /// Reads until the log ends; gives the offsets read, with lost ones as told.

@@ -109,7 +109,8 @@ fn run(steps: Vec<Step>) {
         epoch: Epoch::from_number(1),
         offset: 0,
     };
-    let log: Arc<Log<Value>> = Log::new(first, false, retention);
+    let meter = Arc::<Meter>::default();
+    let log: Arc<Log<Value>> = Log::new(first, false, retention, meter.clone());
     let mut model = Model::default();
     let mut epoch = first.epoch;
     let mut now = 0;
@@ -149,6 +150,8 @@ fn run(steps: Vec<Step>) {
                 let snapshot = log.sweep(now);
                 assert_eq!(snapshot.oldest, model.oldest_kept(retention, now));
                 assert_eq!(snapshot.head.offset, model.entries.len() as u64);
+                let kept = &model.entries[snapshot.oldest as usize - 1..];
+                assert_eq!(meter.bytes(), kept.iter().map(|entry| entry.0).sum());
             }
             Step::Open(index, place) => {
                 readers[index] = None;
@@ -208,6 +211,8 @@ fn run(steps: Vec<Step>) {
     }
     drop(readers);
     assert_eq!(log.readers(), 0);
+    drop(log);
+    assert_eq!(meter.bytes(), 0);
 }
 
 fn read(
@@ -291,7 +296,7 @@ fn a_reader_at_the_tail_that_falls_behind_the_lag_limit_is_told() {
         epoch: Epoch::from_number(7),
         offset: 0,
     };
-    let log = Log::new(head, false, retention);
+    let log = Log::new(head, false, retention, Arc::default());
     let lag = LagLimit {
         bytes: 1_000,
         age: 60_000,

@@ -32,7 +32,7 @@ fn a_crowd_is_woken_in_slices_and_nobody_is_left_out() {
         ephemeral_count: 1,
         ephemeral_age: 10_000,
     };
-    let log = Log::new(head, false, retention);
+    let log = Log::new(head, false, retention, Arc::default());
     let lag = LagLimit {
         bytes: u64::MAX,
         age: u64::MAX,

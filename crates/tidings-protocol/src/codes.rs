@@ -185,7 +185,7 @@ impl From<Access> for Problem {
 impl From<BrokerError> for Problem {
     fn from(error: BrokerError) -> Self {
         let code = match error {
-            BrokerError::TooManyChannels => Code::ServerFull,
+            BrokerError::TooManyChannels | BrokerError::TooMuchHistory => Code::ServerFull,
             BrokerError::Unavailable => Code::BrokerUnavailable,
         };
         Self::new(code, error.to_string())

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use siphasher::sip::SipHasher24;
-use tidings_log::{Epoch, GapReason, Log, Millis, Position, Writer};
+use tidings_log::{Epoch, GapReason, Log, Meter, Millis, Position, Writer};
 
 use super::idempotency::{Keys, Lookup};
 use super::{BoxFuture, Broker, BrokerError, Holdings, Publication, PublishError, Receipt};
@@ -30,6 +30,9 @@ pub struct MemoryBroker {
     renewals: AtomicU64,
     channels: std::sync::atomic::AtomicUsize,
     channels_max: usize,
+    /// What all logs hold.
+    meter: Arc<Meter>,
+    history_max: usize,
     key_age: Millis,
     keys_max: usize,
     forget: Millis,
@@ -69,6 +72,8 @@ impl MemoryBroker {
             renewals: AtomicU64::new(0),
             channels: Default::default(),
             channels_max: limits.channels,
+            meter: Arc::default(),
+            history_max: limits.history_bytes,
             key_age: limits.key_time.as_millis() as Millis,
             keys_max: limits.keys_per_channel,
             forget: limits.forget.as_millis() as Millis,
@@ -104,7 +109,7 @@ impl MemoryBroker {
             }
         };
         let channel = Arc::new(Channel {
-            log: Log::new(head, ended, rules.retention()),
+            log: Log::new(head, ended, rules.retention(), self.meter.clone()),
             keys: Mutex::new(None),
             used: AtomicU64::new(now.monotonic),
         });
@@ -120,7 +125,7 @@ impl MemoryBroker {
         let mut keys = lock(&channel.keys);
         let Some(key) = key else {
             // Held all the same: publishes of a channel go in one at a time.
-            return channel.append(draft, rules, now);
+            return self.append(&channel, draft, rules, now);
         };
         let fingerprint = fingerprint(&draft);
         let keys = keys.get_or_insert_default();
@@ -133,11 +138,25 @@ impl MemoryBroker {
                 ..receipt
             }),
             Lookup::New => {
-                let receipt = channel.append(draft, rules, now)?;
+                let receipt = self.append(&channel, draft, rules, now)?;
                 keys.remember(key, fingerprint, receipt, now.monotonic, self.keys_max);
                 Ok(receipt)
             }
         }
+    }
+
+    fn append(
+        &self,
+        channel: &Channel,
+        draft: Draft,
+        rules: &Rules,
+        now: Now,
+    ) -> Result<Receipt, PublishError> {
+        let kept = !draft.ephemeral && draft.channel.realm() != Realm::Server;
+        if kept && self.meter.bytes() >= self.history_max {
+            return Err(BrokerError::TooMuchHistory.into());
+        }
+        channel.append(draft, rules, now)
     }
 
     fn clear_now(

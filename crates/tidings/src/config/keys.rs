@@ -118,6 +118,7 @@ limits! {
     batch_messages: Count(1..=1_000_000), "Messages in one batch. More: 400.";
     channels_per_connection: Count(1..=1_000_000), "Channels that one connection reads. More: 400, on a WebSocket an error.";
     channels: Count(1..=1_000_000_000), "Channels that the server holds or remembers. More: 503.";
+    history_bytes: Bytes(KIB..=1024 * GIB), "Bytes that all channels retain together. More: 503.";
     wait: Time(1..=DAY), "The longest wait of a long poll; a longer one is shortened to it.";
     poll_messages: Count(1..=1_000_000), "Messages in a poll's answer, and the largest `limit` and `last`; more are cut to it.";
     poll_messages_default: Count(1..=1_000_000), "Messages in a poll's answer where the request says nothing.";

@@ -323,3 +323,48 @@ fn a_crowd_of_idle_channels_makes_room() {
     );
     assert!(publish(16, 2 * HOUR).is_ok());
 }
+
+#[test]
+fn what_all_channels_retain_together_is_bounded() {
+    let limits = Limits {
+        history_bytes: 1_000,
+        ..Limits::default()
+    };
+    let broker = MemoryBroker::new([1, 2], &limits);
+    let name = |n: usize| ChannelName::parse(&format!("n{n}")).unwrap();
+    let rules = *Rulebook::new(History::default(), &limits).of(&name(0));
+    let publish = |draft, now| {
+        broker.publish_now(
+            Publication {
+                draft,
+                rules: &rules,
+            },
+            at(now),
+        )
+    };
+    let draft = |n| Draft::new(name(n), crate::Payload::empty());
+    let held = (0..100)
+        .take_while(|n| publish(draft(*n), 0).is_ok())
+        .count();
+    assert!((5..12).contains(&held), "{held}");
+    let full = PublishError::Broker(BrokerError::TooMuchHistory);
+    assert_eq!(publish(draft(0), 0), Err(full));
+    assert!(
+        publish(
+            Draft {
+                ephemeral: true,
+                ..draft(0)
+            },
+            0
+        )
+        .is_ok(),
+        "what is not kept needs no room"
+    );
+    broker.clear_now(&name(0), &rules, at(0)).unwrap();
+    assert!(
+        publish(draft(0), 0).is_ok(),
+        "emptied, a channel makes room"
+    );
+    broker.sweep(at(2 * HOUR));
+    assert!(publish(draft(0), 2 * HOUR).is_ok(), "and so does age");
+}
