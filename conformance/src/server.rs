@@ -51,6 +51,13 @@ impl TestServer {
         Self::with(Options::default()).await
     }
 
+    /// A server with other limits.
+    pub async fn limited(change: impl FnOnce(&mut Limits)) -> Self {
+        let mut options = Options::default();
+        change(&mut options.limits);
+        Self::with(options).await
+    }
+
     /// A server with other numbers.
     pub async fn with(options: Options) -> Self {
         let incarnation = [fastrand::u64(..), fastrand::u64(..)];

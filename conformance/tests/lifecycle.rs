@@ -10,19 +10,9 @@ use conformance::ws::Ws;
 use tidings_core::broker::memory::MemoryBroker;
 use tidings_core::broker::{BoxFuture, Holdings};
 use tidings_core::{
-    Broker, BrokerError, ChannelName, Epoch, GapReason, Limits, Log, Message, Now, Position,
-    Publication, PublishError, Receipt, Rules,
+    Broker, BrokerError, ChannelName, Epoch, GapReason, Log, Message, Now, Position, Publication,
+    PublishError, Receipt, Rules,
 };
-
-async fn quick(change: impl FnOnce(&mut Limits)) -> TestServer {
-    let mut limits = Limits::default();
-    change(&mut limits);
-    TestServer::with(Options {
-        limits,
-        ..Options::default()
-    })
-    .await
-}
 
 async fn wait_for(server: &TestServer, line: &str) {
     while !get(server.addr, "/metrics").await.text().contains(line) {
@@ -76,7 +66,7 @@ async fn the_end_is_orderly_on_every_transport() {
 
 #[tokio::test]
 async fn a_stream_says_that_it_lives() {
-    let server = quick(|limits| limits.heartbeat = Duration::from_millis(100)).await;
+    let server = TestServer::limited(|limits| limits.heartbeat = Duration::from_millis(100)).await;
     let mut events = Events::open(server.addr, "/channels/x", "").await.unwrap();
     let hello = events.next().await.unwrap();
     for _ in 0..3 {
@@ -91,7 +81,7 @@ async fn a_stream_says_that_it_lives() {
 
 #[tokio::test]
 async fn a_reader_that_takes_nothing_is_cut_and_costs_nobody() {
-    let server = quick(|limits| {
+    let server = TestServer::limited(|limits| {
         limits.write_time = Duration::from_millis(300);
         limits.flush_bytes = 16 << 10;
     })
@@ -118,7 +108,7 @@ async fn a_reader_that_takes_nothing_is_cut_and_costs_nobody() {
 
 #[tokio::test]
 async fn a_live_reader_that_lags_too_far_is_told() {
-    let server = quick(|limits| {
+    let server = TestServer::limited(|limits| {
         limits.lag_bytes = 200_000;
         limits.flush_bytes = 16 << 10;
     })
@@ -155,7 +145,7 @@ async fn a_live_reader_that_lags_too_far_is_told() {
 
 #[tokio::test]
 async fn heads_and_bodies_have_their_time_and_size() {
-    let server = quick(|limits| {
+    let server = TestServer::limited(|limits| {
         limits.head_time = Duration::from_millis(200);
         limits.body_time = Duration::from_millis(200);
         limits.head_bytes = 8 << 10;
@@ -204,7 +194,7 @@ async fn heads_and_bodies_have_their_time_and_size() {
 
 #[tokio::test]
 async fn a_full_server_says_so() {
-    let server = quick(|limits| limits.connections = 2).await;
+    let server = TestServer::limited(|limits| limits.connections = 2).await;
     let mut first = Http::connect(server.addr).await;
     let mut second = Http::connect(server.addr).await;
     for http in [&mut first, &mut second] {
@@ -276,7 +266,7 @@ async fn a_full_server_says_so() {
 
 #[tokio::test]
 async fn channels_per_connection_and_in_all_are_bounded() {
-    let server = quick(|limits| {
+    let server = TestServer::limited(|limits| {
         limits.channels_per_connection = 2;
         limits.channels = 6;
     })
@@ -375,7 +365,7 @@ async fn a_panic_ends_one_connection_only() {
 
 #[tokio::test]
 async fn who_takes_nothing_of_an_answer_is_cut_too() {
-    let server = quick(|limits| limits.write_time = Duration::from_millis(300)).await;
+    let server = TestServer::limited(|limits| limits.write_time = Duration::from_millis(300)).await;
     let text = "x".repeat(60_000);
     for _ in 0..16 {
         post(server.addr, "/channels/x", &text).await;

@@ -3,20 +3,9 @@
 use std::time::Duration;
 
 use conformance::http::{Http, fetch, get, post};
-use conformance::server::{Options, TestServer};
+use conformance::server::TestServer;
 use conformance::ws::{HANDSHAKE, Ws};
 use serde_json::{Value, json};
-use tidings_core::Limits;
-
-async fn quick(change: impl FnOnce(&mut Limits)) -> TestServer {
-    let mut limits = Limits::default();
-    change(&mut limits);
-    TestServer::with(Options {
-        limits,
-        ..Options::default()
-    })
-    .await
-}
 
 /// The close code with which the connection ends, after its other frames.
 async fn close_code(ws: &mut Ws) -> Option<u16> {
@@ -380,7 +369,7 @@ async fn the_last_channel_closes_the_connection() {
 
 #[tokio::test]
 async fn broken_frames_have_their_close_codes() {
-    let server = quick(|limits| limits.command_bytes = 1_000).await;
+    let server = TestServer::limited(|limits| limits.command_bytes = 1_000).await;
     for (bytes, code) in [
         (&[0x81, 0x01, b'x'][..], 1002),
         (&[0xc1, 0x80, 0, 0, 0, 0], 1002),
@@ -419,7 +408,7 @@ async fn closing_is_answered() {
 
 #[tokio::test]
 async fn silence_is_asked_about_and_ends_the_connection() {
-    let server = quick(|limits| limits.heartbeat = Duration::from_millis(200)).await;
+    let server = TestServer::limited(|limits| limits.heartbeat = Duration::from_millis(200)).await;
     let mut alive = Ws::connect(server.addr, "/channels/x").await.unwrap();
     let mut dead = Ws::connect(server.addr, "/channels/x").await.unwrap();
     alive.json().await;
@@ -442,7 +431,7 @@ async fn silence_is_asked_about_and_ends_the_connection() {
 
 #[tokio::test]
 async fn a_client_that_only_listens_lives_by_its_pongs() {
-    let server = quick(|limits| limits.heartbeat = Duration::from_millis(200)).await;
+    let server = TestServer::limited(|limits| limits.heartbeat = Duration::from_millis(200)).await;
     let mut ws = Ws::connect(server.addr, "/channels/x").await.unwrap();
     ws.json().await;
     let mut messages = 0;

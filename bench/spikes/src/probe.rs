@@ -19,3 +19,17 @@ pub fn rss(pid: u32) -> u64 {
     let pages = statm.split(' ').nth(1).expect("statm has a resident field");
     pages.parse::<u64>().expect("a number of pages") * 4096
 }
+
+/// Waits until the process has used next to no CPU for `quiet`. Another process gives no event for
+/// being idle, so its clock is looked at again and again.
+pub fn settle(pid: u32, quiet: std::time::Duration) {
+    let mut before = cpu_ns(pid);
+    loop {
+        std::thread::sleep(quiet);
+        let now = cpu_ns(pid);
+        if now - before < 100_000 {
+            return;
+        }
+        before = now;
+    }
+}

@@ -100,7 +100,6 @@ pub struct Feed {
     waits: bool,
     /// Whose reader this is: messages that exclude it are skipped.
     reader: Option<ClientId>,
-    open: usize,
 }
 
 impl Feed {
@@ -113,7 +112,6 @@ impl Feed {
             rung: Vec::new(),
             waits: true,
             reader,
-            open: 0,
         }
     }
 
@@ -154,7 +152,6 @@ impl Feed {
             self.subscriptions.len() - 1
         });
         self.subscriptions[index] = Some(subscription);
-        self.open += 1;
         let key = index as Key;
         self.ready.push_back(key);
         key
@@ -164,7 +161,6 @@ impl Feed {
     pub fn remove(&mut self, key: Key) -> Option<Position> {
         let subscription = self.subscriptions.get_mut(key as usize)?.take()?;
         self.ready.retain(|&ready| ready != key);
-        self.open -= usize::from(!subscription.closed);
         Some(subscription.cursor.position())
     }
 
@@ -207,7 +203,7 @@ impl Feed {
 
     /// Whether every channel has ended, and there is one.
     pub fn all_closed(&self) -> bool {
-        self.open == 0 && !self.is_empty()
+        !self.is_empty() && self.subscriptions.iter().flatten().all(|s| s.closed)
     }
 
     /// Whether every channel had ended before its reading began, and there is one.
@@ -283,7 +279,6 @@ impl Feed {
                 Status::Tail => {}
                 Status::End => {
                     subscription.closed = true;
-                    self.open -= 1;
                     let end = subscription.cursor.position();
                     if subscription.end_told != Some(end) {
                         out.push(Delivery::Closed(key, end));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tidings_core::{ClientId, Hub, Limits, Now, Signal};
+use tidings_core::{ClientId, Hub, Limits, Millis, Now, Signal};
 
 use crate::access::AccessRules;
 use crate::clock::Clock;
@@ -54,6 +54,11 @@ impl App {
 
     pub(crate) fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// What a read needs of the time: the wall is not asked.
+    pub(crate) fn monotonic(&self) -> Millis {
+        self.clock.monotonic()
     }
 
     pub(crate) fn new_client(&self) -> ClientId {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tidings_core::Now;
+use tidings_core::{Millis, Now};
 use tokio::time::Instant;
 
 /// Monotonic time since the server's start, and the time of the wall.
@@ -20,12 +20,16 @@ impl Clock {
 
     pub fn now(&self) -> Now {
         Now {
-            monotonic: self.start.elapsed().as_millis() as u64,
+            monotonic: self.monotonic(),
             unix: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .unwrap_or(Duration::ZERO)
                 .as_millis() as u64,
         }
+    }
+
+    pub fn monotonic(&self) -> Millis {
+        self.start.elapsed().as_millis() as Millis
     }
 
     pub fn uptime(&self) -> Duration {

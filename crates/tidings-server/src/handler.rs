@@ -31,18 +31,18 @@ where
     let (head, body) = request.into_parts();
     let origin = head.headers.get(header::ORIGIN).cloned();
     let admitted = app.access.check(head.version, &head.uri, &head.headers);
-    let handled = match admitted {
-        Ok(()) => route(app, &head, body).await,
+    let (handled, admitted) = match admitted {
+        Ok(()) => (route(app, &head, body).await, true),
         // A probe comes by whatever name or address it has, and learns nothing but "ok".
         Err(problem) if problem.code == Code::HostNotAllowed && is_probe(&head) => {
-            return route(app, &head, body)
-                .await
-                .unwrap_or_else(|problem| refuse(app, &head, &problem).into());
+            (route(app, &head, body).await, false)
         }
-        Err(problem) => return refuse(app, &head, &problem).into(),
+        Err(problem) => (Err(problem), false),
     };
     let mut reply = handled.unwrap_or_else(|problem| refuse(app, &head, &problem).into());
-    app.access.cors(origin.as_ref(), reply.headers_mut());
+    if admitted {
+        app.access.cors(origin.as_ref(), reply.headers_mut());
+    }
     reply
 }
 

@@ -89,7 +89,7 @@ async fn round_trip(app: &App) -> Result<(), Problem> {
         std::future::poll_fn(|cx| feed.poll_ready(cx)).await;
         let mut budget = Budget::new(1, 1 << 10);
         feed.read(
-            app.now().monotonic,
+            app.monotonic(),
             &mut budget,
             lag_limit(app.limits()),
             &mut deliveries,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use spikes::frame::PAYLOAD;
-use spikes::probe::{cpu_ns, rss};
+use spikes::probe::{cpu_ns, rss, settle};
 
 const WARM: usize = 100;
 
@@ -103,15 +103,7 @@ impl Load {
     }
 
     fn settle(&self) {
-        let mut before = cpu_ns(self.pid);
-        loop {
-            std::thread::sleep(Duration::from_millis(60));
-            let now = cpu_ns(self.pid);
-            if now - before < 100_000 {
-                return;
-            }
-            before = now;
-        }
+        settle(self.pid, Duration::from_millis(60));
     }
 
     fn rounds(&mut self, phase: &str, length: Duration) {

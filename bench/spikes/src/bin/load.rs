@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use spikes::frame::{FRAME, PAYLOAD, masked_text};
-use spikes::probe::{cpu_ns, rss};
+use spikes::probe::{cpu_ns, rss, settle};
 
 /// Readers connected before the memory baseline is taken.
 const WARM: usize = 100;
@@ -116,17 +116,8 @@ impl Load {
         }
     }
 
-    /// Waits until the server has used no CPU for a while.
     fn settle(&self) {
-        let mut before = cpu_ns(self.pid);
-        loop {
-            std::thread::sleep(Duration::from_millis(150));
-            let now = cpu_ns(self.pid);
-            if now - before < 100_000 {
-                return;
-            }
-            before = now;
-        }
+        settle(self.pid, Duration::from_millis(150));
     }
 
     fn phase(&mut self, name: &str, length: Duration, mode: Mode) {

@@ -76,7 +76,7 @@ pub fn read(app: &App, feed: &mut Feed, limit: usize) -> Page {
     let mut budget = Budget::new(limit, limits.poll_bytes);
     let mut deliveries = Vec::new();
     let status = feed.read(
-        app.now().monotonic,
+        app.monotonic(),
         &mut budget,
         lag_limit(limits),
         &mut deliveries,

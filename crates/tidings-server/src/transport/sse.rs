@@ -94,7 +94,7 @@ impl Sse {
         let limits = self.app.limits();
         let mut budget = Budget::new(usize::MAX, limits.flush_bytes);
         let mut deliveries = Vec::new();
-        let now = self.app.now().monotonic;
+        let now = self.app.monotonic();
         let status = self
             .feed
             .read(now, &mut budget, lag_limit(limits), &mut deliveries);

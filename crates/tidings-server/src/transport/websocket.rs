@@ -259,7 +259,7 @@ impl WebSocket {
         let limits = self.app.limits();
         let mut budget = Budget::new(usize::MAX, limits.flush_bytes);
         let mut deliveries = Vec::new();
-        let now = self.app.now().monotonic;
+        let now = self.app.monotonic();
         self.feed
             .read(now, &mut budget, lag_limit(limits), &mut deliveries);
         for delivery in &deliveries {
@@ -353,8 +353,6 @@ impl Session for WebSocket {
         }
         if !out.is_empty() {
             self.spoke = now;
-        } else if !self.unread.is_empty() && self.running.is_none() {
-            cx.waker().wake_by_ref();
         }
     }
 
