@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Open connections. One more is answered 503 and closed.
     pub connections: usize,
+    /// Requests and streams that one HTTP/2 connection has at once. More: refused, to be sent again.
+    pub streams: usize,
     /// Bytes of a request's head. More: 431.
     pub head_bytes: usize,
     /// Header fields of a request. More: 431.
@@ -97,6 +99,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 100_000,
+            streams: 256,
             head_bytes: 16 << 10,
             head_fields: 100,
             head_time: Duration::from_secs(30),

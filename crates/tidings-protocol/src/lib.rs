@@ -8,6 +8,7 @@ mod codes;
 pub mod command;
 pub mod cursor;
 pub mod envelope;
+pub mod http2;
 pub mod payload;
 pub mod sse;
 pub mod start;

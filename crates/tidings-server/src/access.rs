@@ -8,8 +8,10 @@
 use std::net::IpAddr;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Uri, Version};
+use http::{Version, request};
 use tidings_protocol::{Code, Problem};
+
+use crate::via::via;
 
 /// Which names and pages the server answers.
 #[derive(Clone, Debug, Default)]
@@ -30,14 +32,14 @@ const EXPOSE_HEADERS: &str = "ETag, Retry-After";
 
 impl AccessRules {
     /// Judges the `Host` and the `Origin` of a request.
-    pub fn check(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-        let host = host_of(version, uri, headers)?;
-        if let Some(host) = &host {
+    pub fn check(&self, head: &request::Parts) -> Result<(), Problem> {
+        let host = host_of(head)?;
+        if let Some(host) = host {
             self.check_host(host)?;
         }
-        match single(headers, &header::ORIGIN)? {
+        match single(&head.headers, &header::ORIGIN)? {
             None => Ok(()),
-            Some(origin) if self.allows_origin(origin, host.as_deref()) => Ok(()),
+            Some(origin) if self.allows_origin(origin, host, via(head).secure) => Ok(()),
             Some(_) => Err(Problem::new(
                 Code::OriginNotAllowed,
                 "pages of this origin may not use the server; list it in `origins`",
@@ -57,7 +59,9 @@ impl AccessRules {
         ))
     }
 
-    fn allows_origin(&self, origin: &str, host: Option<&str>) -> bool {
+    /// Behind a proxy the server does not know by which scheme its pages are reached; where TLS ends
+    /// here (`secure`), it does.
+    fn allows_origin(&self, origin: &str, host: Option<&str>, secure: bool) -> bool {
         let Some((scheme, authority)) = origin.split_once("://") else {
             return false;
         };
@@ -68,9 +72,11 @@ impl AccessRules {
         {
             return true;
         }
-        let web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+        let https = scheme.eq_ignore_ascii_case("https");
+        let web = https || scheme.eq_ignore_ascii_case("http");
         let own = host.is_some_and(|host| same_authority(scheme, authority, host));
-        web && (own || (self.loopback_origins && is_loopback(host_name(authority))))
+        web && ((own && (https || !secure))
+            || (self.loopback_origins && is_loopback(host_name(authority))))
     }
 
     /// The headers that let a page of an allowed origin read the answer.
@@ -97,16 +103,17 @@ impl AccessRules {
 
 /// The host that the request is for (RFC 9112 section 3.2): of the target if it has one, else the
 /// one `Host` field, which HTTP/1.1 must have.
-fn host_of(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let field = single(headers, &header::HOST)?;
-    if let (Some(field), Some(authority)) = (field, uri.authority())
+fn host_of(head: &request::Parts) -> Result<Option<&str>, Problem> {
+    let field = single(&head.headers, &header::HOST)?;
+    if let (Some(field), Some(authority)) = (field, head.uri.authority())
         && !field.eq_ignore_ascii_case(authority.as_str())
     {
         return Err(bad_host(
             "the request's target and its Host field name different hosts",
         ));
     }
-    let host = uri
+    let host = head
+        .uri
         .authority()
         .map(|authority| authority.as_str())
         .or(field);
@@ -114,8 +121,8 @@ fn host_of(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<Option<St
         Some(host) if host.contains('@') || host_name(host).is_empty() => {
             Err(bad_host("the Host field names no host"))
         }
-        Some(host) => Ok(Some(host.to_owned())),
-        None if version >= Version::HTTP_11 => Err(bad_host("HTTP/1.1 needs a Host field")),
+        Some(host) => Ok(Some(host)),
+        None if head.version >= Version::HTTP_11 => Err(bad_host("the request names no host")),
         None => Ok(None),
     }
 }
@@ -185,17 +192,30 @@ fn is_loopback(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::via::Via;
 
     fn check(rules: &AccessRules, host: &str, origin: Option<&str>) -> Result<(), Code> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, host.parse().unwrap());
+        check_via(rules, host, origin, Via::default())
+    }
+
+    fn check_via(
+        rules: &AccessRules,
+        host: &str,
+        origin: Option<&str>,
+        via: Via,
+    ) -> Result<(), Code> {
+        let mut head = head("/channels/a", Version::HTTP_11);
+        head.headers.insert(header::HOST, host.parse().unwrap());
         if let Some(origin) = origin {
-            headers.insert(header::ORIGIN, origin.parse().unwrap());
+            head.headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
-        let uri = Uri::from_static("/channels/a");
-        rules
-            .check(Version::HTTP_11, &uri, &headers)
-            .map_err(|p| p.code)
+        via.note(&mut head);
+        rules.check(&head).map_err(|p| p.code)
+    }
+
+    fn head(uri: &str, version: Version) -> request::Parts {
+        let request = http::Request::builder().uri(uri).version(version);
+        request.body(()).unwrap().into_parts().0
     }
 
     fn development() -> AccessRules {
@@ -298,27 +318,31 @@ mod tests {
     }
 
     #[test]
+    fn behind_its_own_tls_the_scheme_is_known() {
+        let rules = AccessRules {
+            any_host: true,
+            ..AccessRules::default()
+        };
+        let via = Via {
+            secure: true,
+            ..Via::default()
+        };
+        let check = |origin| check_via(&rules, "rt.example:8443", Some(origin), via);
+        assert_eq!(check("https://rt.example:8443"), Ok(()));
+        assert_eq!(check("http://rt.example:8443"), Err(Code::OriginNotAllowed));
+    }
+
+    #[test]
     fn hosts_that_contradict_each_other() {
-        let mut headers = HeaderMap::new();
-        let uri: Uri = "http://localhost:8000/".parse().unwrap();
+        let mut request = head("http://localhost:8000/", Version::HTTP_11);
         let rules = development();
-        let code = |r: Result<(), Problem>| r.map_err(|p| p.code);
-        headers.insert(header::HOST, HeaderValue::from_static("evil.example"));
-        assert_eq!(
-            code(rules.check(Version::HTTP_11, &uri, &headers)),
-            Err(Code::BadRequest)
-        );
-        headers.append(header::HOST, HeaderValue::from_static("localhost:8000"));
-        assert_eq!(
-            code(rules.check(Version::HTTP_11, &uri, &headers)),
-            Err(Code::BadRequest)
-        );
-        headers.clear();
-        let uri = Uri::from_static("/");
-        assert_eq!(
-            code(rules.check(Version::HTTP_11, &uri, &headers)),
-            Err(Code::BadRequest)
-        );
-        assert_eq!(code(rules.check(Version::HTTP_10, &uri, &headers)), Ok(()));
+        let code = |request: &request::Parts| rules.check(request).map_err(|p| p.code);
+        let host = |name| HeaderValue::from_static(name);
+        request.headers.insert(header::HOST, host("evil.example"));
+        assert_eq!(code(&request), Err(Code::BadRequest));
+        request.headers.append(header::HOST, host("localhost:8000"));
+        assert_eq!(code(&request), Err(Code::BadRequest));
+        assert_eq!(code(&head("/", Version::HTTP_11)), Err(Code::BadRequest));
+        assert_eq!(code(&head("/", Version::HTTP_10)), Ok(()));
     }
 }

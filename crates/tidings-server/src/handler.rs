@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header;
-use http::{Method, Request, StatusCode, request};
-use hyper::body::Body;
+use http::{Method, StatusCode, request};
 use tidings_core::ChannelName;
 use tidings_protocol::command::{Read, parse_body};
 use tidings_protocol::{Code, Problem};
@@ -15,6 +14,7 @@ use crate::query::channel_of_segment;
 use crate::reading::{Reading, asked, query, wishes};
 use crate::refuse::{refuse, unavailable};
 use crate::reply::{Answer, Reply, answer, empty};
+use crate::request_body::RequestBody;
 use crate::start::{start, websocket};
 use crate::stats::Transport;
 use crate::{metrics, page, publish, request_body, stats_channel};
@@ -22,35 +22,26 @@ use crate::{metrics, page, publish, request_body, stats_channel};
 type Handled = Result<Reply, Problem>;
 
 /// Answers a request, or says which stream takes the connection over.
-pub async fn handle<B>(app: &Arc<App>, request: Request<B>) -> Reply
-where
-    B: Body,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+pub async fn handle<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body: &mut B) -> Reply {
     app.stats.requests.add(1);
-    let (head, body) = request.into_parts();
-    let origin = head.headers.get(header::ORIGIN).cloned();
-    let admitted = app.access.check(head.version, &head.uri, &head.headers);
+    let admitted = app.access.check(head);
     let (handled, admitted) = match admitted {
-        Ok(()) => (route(app, &head, body).await, true),
+        Ok(()) => (route(app, head, body).await, true),
         // A probe comes by whatever name or address it has, and learns nothing but "ok".
-        Err(problem) if problem.code == Code::HostNotAllowed && is_probe(&head) => {
-            (route(app, &head, body).await, false)
+        Err(problem) if problem.code == Code::HostNotAllowed && is_probe(head) => {
+            (route(app, head, body).await, false)
         }
         Err(problem) => (Err(problem), false),
     };
-    let mut reply = handled.unwrap_or_else(|problem| refuse(app, &head, &problem).into());
+    let mut reply = handled.unwrap_or_else(|problem| refuse(app, head, &problem).into());
     if admitted {
-        app.access.cors(origin.as_ref(), reply.headers_mut());
+        let origin = head.headers.get(header::ORIGIN);
+        app.access.cors(origin, reply.headers_mut());
     }
     reply
 }
 
-async fn route<B>(app: &Arc<App>, head: &request::Parts, body: B) -> Handled
-where
-    B: Body,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+async fn route<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body: &mut B) -> Handled {
     allow(head)?;
     let websocket = wishes(head).upgrade;
     if let (Some(problem), false) = (unavailable(app, head), websocket) {
@@ -84,18 +75,14 @@ where
 }
 
 /// A channel, or several: named by the path or, whatever the characters, by `name=`.
-async fn channel<B>(
+async fn channel<B: RequestBody>(
     app: &Arc<App>,
     head: &request::Parts,
     segment: Option<Result<ChannelName, Problem>>,
-    body: B,
-) -> Handled
-where
-    B: Body,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+    body: &mut B,
+) -> Handled {
     if head.method == Method::GET || head.method == Method::HEAD {
-        return open(app, head, segment, &body).await;
+        return open(app, head, segment, body).await;
     }
     let mut query = query(head)?;
     let name = match segment {
@@ -111,11 +98,11 @@ where
         .into())
 }
 
-async fn message_body<B>(app: &App, name: &ChannelName, body: B) -> Result<Bytes, Problem>
-where
-    B: Body,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+async fn message_body<B: RequestBody>(
+    app: &App,
+    name: &ChannelName,
+    body: &mut B,
+) -> Result<Bytes, Problem> {
     let max = app.hub.rules(name).message_bytes;
     request_body::read(body, max, app.limits())
         .await
@@ -126,11 +113,7 @@ where
 }
 
 /// `POST /read`: a poll or SSE whose channels stand in the body.
-async fn read<B>(app: &Arc<App>, head: &request::Parts, body: B) -> Handled
-where
-    B: Body,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+async fn read<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body: &mut B) -> Handled {
     let body = request_body::read(body, app.limits().body_bytes, app.limits()).await?;
     let body: Read = parse_body(
         &body,
@@ -141,7 +124,7 @@ where
 }
 
 /// A reading by URL.
-async fn open<B: Body>(
+async fn open<B: RequestBody>(
     app: &Arc<App>,
     head: &request::Parts,
     name: Option<Result<ChannelName, Problem>>,

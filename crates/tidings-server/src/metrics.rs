@@ -76,6 +76,16 @@ impl Figures {
             &stats.write_timeouts,
         )?;
         out.counter(
+            "http2_errors",
+            "HTTP/2 connections ended because their client broke the protocol",
+            &stats.http2_errors,
+        )?;
+        out.counter(
+            "http2_floods",
+            "HTTP/2 connections ended because their client asked for nothing, too often",
+            &stats.http2_floods,
+        )?;
+        out.counter(
             "heartbeat_timeouts",
             "WebSockets ended for want of a sign of life",
             &stats.heartbeat_timeouts,

@@ -17,6 +17,7 @@ use crate::access::single;
 use crate::app::App;
 use crate::query::{Query, check_seconds, invalid};
 use crate::stats::Transport;
+use crate::via::via;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -274,7 +275,9 @@ pub fn wishes(head: &request::Parts) -> Wishes {
         .map(HeaderValue::as_bytes);
     let elsewhere = matches!(asked(head).as_deref(), Some("poll" | "sse"));
     Wishes {
-        upgrade: ws::requests_upgrade(upgrade) && head.method == Method::GET && !elsewhere,
+        upgrade: (via(head).tunnel || ws::requests_upgrade(upgrade))
+            && head.method == Method::GET
+            && !elsewhere,
         accepts_events: accepts_events(&head.headers),
     }
 }

@@ -11,10 +11,7 @@ use crate::handler::{is_channel, methods};
 use crate::reading::{asked, wishes};
 use crate::reply::{Answer, answer, no_buffering, refusal};
 use crate::transport::sse_refusal;
-
-/// Marks the requests of a connection for which there is no room.
-#[derive(Clone, Copy)]
-pub struct Full;
+use crate::via::via;
 
 /// Refuses a request in the form that its reader understands.
 pub fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Answer {
@@ -52,7 +49,7 @@ pub fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Answer {
 /// after it would end it for being busy; one that goes away still takes messages, too.
 pub fn unavailable(app: &App, head: &request::Parts) -> Option<Problem> {
     let asks_how_it_is = matches!(head.uri.path(), "/healthz" | "/readyz" | "/metrics");
-    if head.extensions.get::<Full>().is_some() && !asks_how_it_is {
+    if via(head).full && !asks_how_it_is {
         let detail = "the server has as many connections as it may; ask again";
         return Some(Problem::new(Code::ServerFull, detail));
     }

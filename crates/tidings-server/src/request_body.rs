@@ -1,5 +1,7 @@
 //! A request's body, whole, within its limits.
 
+use std::error::Error;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
@@ -7,12 +9,17 @@ use tidings_core::Limits;
 use tidings_protocol::{Code, Problem};
 use tokio::time::timeout;
 
+/// A body, whatever carries it.
+pub trait RequestBody: Body<Error: Into<Box<dyn Error + Send + Sync>>> + Unpin {}
+
+impl<B: Body<Error: Into<Box<dyn Error + Send + Sync>>> + Unpin> RequestBody for B {}
+
 /// Reads the body, up to `bytes_max` and within the limit of time.
-pub async fn read<B>(body: B, bytes_max: usize, limits: &Limits) -> Result<Bytes, Problem>
-where
-    B: Body,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+pub async fn read<B: RequestBody>(
+    body: &mut B,
+    bytes_max: usize,
+    limits: &Limits,
+) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(
             Code::BodyTooLarge,

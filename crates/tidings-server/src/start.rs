@@ -32,7 +32,7 @@ pub async fn start(
         let stream = Sse::new(app, feed, reading.user, reading.raw);
         return Ok(takeover(
             StatusCode::OK,
-            event_stream_headers(head.version),
+            event_stream_headers(),
             Stream::Sse(Box::new(stream)),
         ));
     }
@@ -40,17 +40,10 @@ pub async fn start(
     if page.news {
         return Ok(poll::answer_at_once(app, page).into());
     }
-    let keep_alive = keeps_alive(head);
-    let stream = LongPoll::new(
-        app,
-        feed,
-        reading.limit,
-        Instant::now() + reading.wait,
-        keep_alive,
-    );
+    let stream = LongPoll::new(app, feed, reading.limit, Instant::now() + reading.wait);
     Ok(takeover(
         StatusCode::OK,
-        long_poll_headers(keep_alive),
+        headers_of("application/json"),
         Stream::LongPoll(Box::new(stream)),
     ))
 }
@@ -132,49 +125,15 @@ fn takeover(status: StatusCode, headers: HeaderMap, stream: Stream) -> Reply {
     }))
 }
 
-fn event_stream_headers(version: Version) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream"),
-    );
-    guard(&mut headers);
+fn event_stream_headers() -> HeaderMap {
+    let mut headers = headers_of("text/event-stream");
     no_buffering(&mut headers);
-    // It ends with its stream: no request can follow on it.
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    if version >= Version::HTTP_11 {
-        headers.insert(
-            header::TRANSFER_ENCODING,
-            HeaderValue::from_static("chunked"),
-        );
-    }
     headers
 }
 
-fn long_poll_headers(keep_alive: bool) -> HeaderMap {
+fn headers_of(content_type: &'static str) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     guard(&mut headers);
-    if !keep_alive {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
     headers
-}
-
-/// Whether the connection goes on after this request (RFC 9112 section 9.3).
-fn keeps_alive(head: &request::Parts) -> bool {
-    let says = |token: &str| {
-        let lines = head
-            .headers
-            .get_all(header::CONNECTION)
-            .iter()
-            .filter_map(|line| line.to_str().ok());
-        lines
-            .flat_map(|line| line.split(','))
-            .any(|part| part.trim().eq_ignore_ascii_case(token))
-    };
-    head.version >= Version::HTTP_11 && !says("close")
 }

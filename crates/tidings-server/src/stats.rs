@@ -69,6 +69,10 @@ pub struct ServerStats {
     pub heartbeat_timeouts: Counter,
     /// WebSockets ended for a broken frame.
     pub frame_errors: Counter,
+    /// HTTP/2 connections ended because their client broke the protocol.
+    pub http2_errors: Counter,
+    /// HTTP/2 connections ended because their client said too much that asks for nothing.
+    pub http2_floods: Counter,
     /// Connections that ended by a panic.
     pub panics: Counter,
     /// Failures to accept a connection.
@@ -87,6 +91,8 @@ impl Default for ServerStats {
             write_timeouts: Counter::default(),
             heartbeat_timeouts: Counter::default(),
             frame_errors: Counter::default(),
+            http2_errors: Counter::default(),
+            http2_floods: Counter::default(),
             panics: Counter::default(),
             accept_errors: Counter::default(),
         }

@@ -3,12 +3,10 @@
 //! A connection never changes its thread, so waking its task costs no lock and no system call, and
 //! a crowd of readers is woken by the bell-ringer of their own runtime (docs/decisions/001).
 
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
 use std::thread::JoinHandle;
 
 use tidings_core::Tower;
@@ -19,6 +17,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::connection;
+use crate::contain::contain;
+use crate::via::Via;
 
 /// Readers that are woken before others have their turn.
 const SLICE: usize = 512;
@@ -98,11 +98,7 @@ impl Worker {
             tokio::spawn(async move { tower.run(SLICE).await });
             while let Some(Accepted { socket, full }) = accepted.recv().await {
                 let connection = serve(app.clone(), socket, full, stop.clone());
-                connections.spawn(contained(
-                    app.clone(),
-                    carried.clone(),
-                    Box::pin(connection),
-                ));
+                connections.spawn(counted(app.clone(), carried.clone(), Box::pin(connection)));
             }
         };
         let thread = std::thread::Builder::new()
@@ -123,28 +119,25 @@ async fn serve(
     stop: watch::Receiver<bool>,
 ) {
     match TcpStream::from_std(socket) {
-        Ok(socket) => connection::serve(app, socket, full, stop).await,
+        Ok(socket) => {
+            let via = Via {
+                full,
+                ..Via::default()
+            };
+            connection::serve(app, socket, via, stop).await;
+        }
         Err(error) => tracing::warn!(%error, "a connection could not be taken"),
     }
 }
 
-/// Runs a connection so that its panic ends it and nothing else. It comes in a box: a future that
-/// holds another holds it twice, as argument and as local.
-async fn contained(
+/// Runs a connection, and counts it while it is open.
+async fn counted(
     app: Arc<App>,
     load: Arc<AtomicUsize>,
-    mut connection: Pin<Box<dyn Future<Output = ()> + Send>>,
+    connection: Pin<Box<dyn Future<Output = ()> + Send>>,
 ) {
     app.stats.connections.add(1);
-    poll_fn(|cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| connection.as_mut().poll(cx)));
-        polled.unwrap_or_else(|_| {
-            app.stats.panics.add(1);
-            tracing::error!("a connection ended by a panic");
-            Poll::Ready(())
-        })
-    })
-    .await;
+    contain(&app, connection).await;
     app.stats.connections.add(-1);
     load.fetch_sub(1, Ordering::Relaxed);
 }

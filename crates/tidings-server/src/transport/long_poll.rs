@@ -11,13 +11,12 @@ use super::{End, Outbox, Session, poll};
 use crate::app::{App, Registered};
 use crate::stats::Transport;
 
-/// A poll that waits. Its connection is kept for the next one.
+/// A poll that waits.
 pub struct LongPoll {
     app: Arc<App>,
     feed: Feed,
     limit: usize,
     until: Instant,
-    keep_alive: bool,
     answered: bool,
     /// The peer's next request, if it did not wait for the answer.
     early: Vec<u8>,
@@ -26,14 +25,13 @@ pub struct LongPoll {
 
 impl LongPoll {
     /// A poll that waits until `until`.
-    pub fn new(app: &Arc<App>, feed: Feed, limit: usize, until: Instant, keep_alive: bool) -> Self {
+    pub fn new(app: &Arc<App>, feed: Feed, limit: usize, until: Instant) -> Self {
         Self {
             _registered: app.register(feed.signal().clone()),
             app: app.clone(),
             feed,
             limit,
             until,
-            keep_alive,
             answered: false,
             early: Vec::new(),
         }
@@ -42,8 +40,6 @@ impl LongPoll {
 
 impl Session for LongPoll {
     const TRANSPORT: Transport = Transport::LongPoll;
-    /// The length of the answer is known only with it.
-    const HEAD_WAITS: bool = true;
 
     fn fill(&mut self, cx: &mut Context<'_>, out: &mut Outbox) {
         if self.answered {
@@ -60,8 +56,6 @@ impl Session for LongPoll {
             return;
         }
         self.answered = true;
-        // The last line of the head, which the pump has kept back for it.
-        out.push(format!("content-length: {}\r\n\r\n", page.body.len()));
         out.count_messages(page.messages);
         out.push(page.body);
     }
@@ -81,10 +75,9 @@ impl Session for LongPoll {
     }
 
     fn end(&self) -> Option<End> {
-        self.answered
-            .then(|| match self.keep_alive && !self.app.stopping() {
-                true => End::NextRequest(Bytes::copy_from_slice(&self.early)),
-                false => End::Close,
-            })
+        self.answered.then(|| match self.app.stopping() {
+            false => End::NextRequest(Bytes::copy_from_slice(&self.early)),
+            true => End::Close,
+        })
     }
 }

@@ -1,8 +1,8 @@
 //! The transports: each a thin reader of the same feed.
 //!
-//! A [`Session`] knows its wire form and nothing of sockets; the [`pump`] knows sockets and nothing
-//! of wire forms. A session is asked for bytes when the socket has taken the last ones, so what a
-//! slow reader has not read stands in the log and nowhere else.
+//! A [`Session`] knows what it says and nothing of sockets; a [`wire`] knows its carrier and nothing
+//! of what is said; the [`pump`] runs one on the other. A session is asked for bytes when the wire
+//! has taken the last ones, so what a slow reader has not read stands in the log and nowhere else.
 
 mod long_poll;
 mod outbox;
@@ -10,6 +10,7 @@ pub mod poll;
 pub mod pump;
 mod sse;
 pub mod websocket;
+pub mod wire;
 
 use std::task::Context;
 
@@ -38,9 +39,6 @@ pub enum Stream {
 pub trait Session {
     /// Which one it is.
     const TRANSPORT: Transport;
-
-    /// The head goes out with the first bytes instead of at once: they complete it.
-    const HEAD_WAITS: bool = false;
 
     /// Puts what is to be said into `out`, which is empty; registers the task where there is
     /// nothing yet.

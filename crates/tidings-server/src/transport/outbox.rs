@@ -6,10 +6,13 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// As many as one system call takes without the kernel's slow path.
 const SLICES_MAX: usize = 64;
+
+/// Bytes from which a part is not joined with others: copying it would cost more than a frame.
+const SHARED: usize = 1 << 10;
 
 /// What one socket still has to take.
 #[derive(Default)]
@@ -42,6 +45,36 @@ impl Outbox {
 
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
+    }
+
+    /// Bytes in all parts.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Takes up to `bytes_max` bytes in one piece: a large part is shared, small ones are joined.
+    pub fn gather(&mut self, bytes_max: usize) -> Bytes {
+        let wanted = self.len.min(bytes_max);
+        let taken = match self.parts.front() {
+            Some(first) if first.len() >= wanted.min(SHARED) => {
+                first.slice(..first.len().min(wanted))
+            }
+            _ => self.join(wanted),
+        };
+        self.advance(taken.len());
+        taken
+    }
+
+    fn join(&self, wanted: usize) -> Bytes {
+        let mut joined = BytesMut::with_capacity(wanted);
+        for part in &self.parts {
+            let room = wanted - joined.len();
+            joined.put_slice(&part[..part.len().min(room)]);
+            if part.len() >= room {
+                break;
+            }
+        }
+        joined.freeze()
     }
 
     /// The messages pushed since the last call.
@@ -95,8 +128,12 @@ impl Outbox {
             written -= part.len();
             self.parts.pop_front();
         }
+        self.shrink();
+    }
+
+    /// A connection that was busy once gives its memory back when it is quiet.
+    fn shrink(&mut self) {
         if self.parts.is_empty() && self.parts.capacity() > 8 {
-            // A connection that was busy once gives its memory back when it is quiet.
             self.parts = VecDeque::new();
         }
     }

@@ -1,7 +1,7 @@
-//! Carries one session on one socket.
+//! Carries one session on one wire.
 //!
 //! One future, one timer, no queue: write what is in the outbox; when it is empty, read what the
-//! peer says and ask the session for more. A socket that takes nothing for the write time is cut.
+//! peer says and ask the session for more. A wire that takes nothing for the write time is cut.
 
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
@@ -9,48 +9,34 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use tidings_core::Limits;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::wire::Wire;
 use super::{End, Outbox, Session};
 use crate::app::App;
-use crate::stats::TransportStats;
+use crate::stats::{Transport, TransportStats};
 
 /// Bytes read at once. They live on the stack: an idle connection holds no read buffer.
 const READ_BYTES: usize = 8 << 10;
 
-/// Runs `session` on `io` after writing `head`. Gives the socket back, with bytes already read,
-/// where the connection goes on.
-pub async fn run<IO, S>(
-    app: &Arc<App>,
-    io: &mut IO,
-    head: Bytes,
-    chunked: bool,
-    session: Box<S>,
-) -> Option<Bytes>
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-    S: Session + Unpin,
-{
-    let stats = app.stats.of(S::TRANSPORT);
-    stats.opened.add(1);
-    stats.open.add(1);
+/// Runs `session` on `wire` to its end. The wire is as the session leaves it: see [`linger`].
+pub async fn run<W: Wire, S: Session>(app: &Arc<App>, wire: &mut W, session: Box<S>) -> End {
     let began = Instant::now();
-    let open = OpenGuard(stats, began);
+    let open = Open::new(app, S::TRANSPORT);
     let mut pump = Pump {
         app,
+        wire,
         session,
         out: Outbox::default(),
-        head: Some(head),
-        chunked,
+        unflushed: false,
         blocked_since: None,
         sent: 0,
         timer: Box::pin(sleep_until(began + app.limits().heartbeat)),
-        stats,
+        stats: app.stats.of(S::TRANSPORT),
     };
-    let end = poll_fn(|cx| pump.poll(cx, Pin::new(&mut *io))).await;
+    let end = poll_fn(|cx| pump.poll(cx)).await;
     tracing::debug!(
         transport = S::TRANSPORT.as_str(),
         seconds = began.elapsed().as_secs(),
@@ -58,36 +44,48 @@ where
         ?end,
         "a reading ended"
     );
-    // No reader any more, however long its socket takes to close.
+    // No reader any more, however long its wire takes to close.
     drop((pump, open));
-    match end {
-        End::NextRequest(bytes) => Some(bytes),
-        End::Close => {
-            // Boxed: it is needed at the end only, and its buffer is not small.
-            Box::pin(linger(io)).await;
-            None
-        }
-        End::Cut => None,
-    }
+    end
 }
 
 /// Counts a stream as open until it is dropped, also by a panic.
-struct OpenGuard<'a>(&'a TransportStats, Instant);
+pub struct Open {
+    app: Arc<App>,
+    transport: Transport,
+    since: Instant,
+}
 
-impl Drop for OpenGuard<'_> {
-    fn drop(&mut self) {
-        self.0.open.add(-1);
-        self.0.open_ms.add(self.1.elapsed().as_millis() as u64);
+impl Open {
+    /// Counts one more.
+    pub fn new(app: &Arc<App>, transport: Transport) -> Self {
+        let stats = app.stats.of(transport);
+        stats.opened.add(1);
+        stats.open.add(1);
+        Self {
+            app: app.clone(),
+            transport,
+            since: Instant::now(),
+        }
     }
 }
 
-struct Pump<'a, S> {
+impl Drop for Open {
+    fn drop(&mut self) {
+        let stats = self.app.stats.of(self.transport);
+        stats.open.add(-1);
+        stats.open_ms.add(self.since.elapsed().as_millis() as u64);
+    }
+}
+
+struct Pump<'a, W, S> {
     app: &'a App,
+    wire: &'a mut W,
     session: Box<S>,
     out: Outbox,
-    head: Option<Bytes>,
-    chunked: bool,
-    /// Since when the socket takes nothing.
+    /// The wire may hold back what it took.
+    unflushed: bool,
+    /// Since when the wire takes nothing.
     blocked_since: Option<Instant>,
     /// Bytes written, for the log.
     sent: u64,
@@ -95,18 +93,14 @@ struct Pump<'a, S> {
     stats: &'a TransportStats,
 }
 
-impl<S: Session> Pump<'_, S> {
-    fn poll<IO: AsyncRead + AsyncWrite>(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut io: Pin<&mut IO>,
-    ) -> Poll<End> {
+impl<W: Wire, S: Session> Pump<'_, W, S> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
-            let wrote = match self.write(cx, io.as_mut()) {
+            let wrote = match self.write(cx) {
                 Ok(wrote) => wrote,
                 Err(end) => return Poll::Ready(end),
             };
-            if let Err(end) = self.read(cx, io.as_mut()) {
+            if let Err(end) = self.read(cx) {
                 return Poll::Ready(end);
             }
             if wrote {
@@ -133,42 +127,46 @@ impl<S: Session> Pump<'_, S> {
     }
 
     /// True when all is written.
-    fn write<IO: AsyncWrite>(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut io: Pin<&mut IO>,
-    ) -> Result<bool, End> {
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
         while !self.out.is_empty() {
-            let mut slices = Outbox::no_slices();
-            let count = self.out.slices(&mut slices);
-            match io.as_mut().poll_write_vectored(cx, &slices[..count]) {
+            match self.wire.poll_write(cx, &mut self.out) {
                 Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => return Err(End::Cut),
                 Poll::Ready(Ok(written)) => {
-                    if self.blocked_since.take().is_some() {
-                        self.session.drained();
-                    }
+                    self.unblocked();
+                    self.unflushed = true;
                     self.sent += written as u64;
                     self.stats.sent_bytes.add(written as u64);
-                    self.out.advance(written);
                 }
-                Poll::Pending => {
-                    self.blocked_since.get_or_insert_with(Instant::now);
-                    return Ok(false);
-                }
+                Poll::Pending => return Ok(self.blocked()),
             }
+        }
+        if self.unflushed {
+            match self.wire.poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(_)) => return Err(End::Cut),
+                Poll::Pending => return Ok(self.blocked()),
+            }
+            self.unblocked();
         }
         Ok(true)
     }
 
-    fn read<IO: AsyncRead>(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut io: Pin<&mut IO>,
-    ) -> Result<(), End> {
+    fn blocked(&mut self) -> bool {
+        self.blocked_since.get_or_insert_with(Instant::now);
+        false
+    }
+
+    fn unblocked(&mut self) {
+        if self.blocked_since.take().is_some() {
+            self.session.drained();
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
         while self.session.wants_input() {
             let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
             let mut buffer = ReadBuf::uninit(&mut bytes);
-            match io.as_mut().poll_read(cx, &mut buffer) {
+            match self.wire.poll_read(cx, &mut buffer) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Err(_)) => return Err(End::Cut),
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => return Err(End::Cut),
@@ -184,21 +182,11 @@ impl<S: Session> Pump<'_, S> {
     fn fill(&mut self, cx: &mut Context<'_>) {
         self.session.fill(cx, &mut self.out);
         self.stats.delivered.add(self.out.take_messages());
-        if self.chunked {
-            self.out.wrap_chunk();
-            if self.session.end().is_some() {
-                self.out.push(Bytes::from_static(b"0\r\n\r\n"));
-            }
-        }
-        if !(S::HEAD_WAITS && self.out.is_empty())
-            && let Some(head) = self.head.take()
-        {
-            self.out.push_front(head);
-        }
+        self.wire.frame(&mut self.out, self.session.end().is_some());
     }
 
     fn timer_fired(&mut self, cx: &mut Context<'_>) -> bool {
-        // A session can say nothing while the socket is full: its deadline would fire for ever.
+        // A session can say nothing while the wire is full: its deadline would fire for ever.
         let due = match self.blocked_since {
             Some(since) => since + self.app.limits().write_time,
             None => self.session.deadline(),
@@ -218,18 +206,18 @@ impl<S: Session> Pump<'_, S> {
 
 /// Ends our side and reads what the peer still sends: closing a socket with unread bytes resets it,
 /// and the reset can overtake our last words.
-async fn linger<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+pub async fn linger<W: Wire>(wire: &mut W) {
     let drain = async {
-        if io.shutdown().await.is_err() {
+        if poll_fn(|cx| wire.poll_end(cx)).await.is_err() {
             return;
         }
         let mut bytes = [0; 1024];
         let mut left = 1 << 20;
         while left > 0 {
-            match io.read(&mut bytes).await {
-                Ok(0) | Err(_) => return,
-                Ok(count) => left -= count.min(left),
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match poll_fn(|cx| wire.poll_read(cx, &mut buffer)).await {
+                Ok(()) if !buffer.filled().is_empty() => left -= buffer.filled().len().min(left),
+                _ => return,
             }
         }
     };

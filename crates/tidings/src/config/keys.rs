@@ -107,6 +107,7 @@ const GENERAL: &[Key] = &[
 
 limits! {
     connections: Count(1..=100_000_000), "Open connections. One more is answered 503 and closed.";
+    streams: Count(1..=1_000_000), "Requests and streams that one HTTP/2 connection has at once. More: refused, to be sent again.";
     head_bytes: Bytes(8 * KIB..=KIB * KIB), "Bytes of a request's head. More: 431.";
     head_fields: Count(16..=1_000), "Header fields of a request. More: 431.";
     head_time: Time(1..=DAY), "Time for a request's head, and between requests on a kept connection. Then: closed.";

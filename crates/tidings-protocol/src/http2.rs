@@ -1,0 +1,187 @@
+//! What an HTTP/2 peer may say besides its requests: a budget over the frames of one connection.
+//!
+//! Pings, settings, resets, empty frames and the like cost their sender a few bytes and the server
+//! some work each; a flood of them is an attack that no limit of requests sees (rapid reset,
+//! CVE-2023-44487, and its kin). The meter reads frame headers (RFC 9113 section 4.1) as the bytes
+//! go by; it judges no frame, keeps no payload, and knows nothing of streams.
+
+/// The client's preface, before the first frame (RFC 9113 section 3.4).
+pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+const HEADER: usize = 9;
+const END_STREAM: u8 = 1;
+
+/// The frame types that are told apart (RFC 9113 section 6).
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const WINDOW_UPDATE: u8 = 8;
+
+/// Tokens for one frame that asks for nothing.
+const IDLE_FRAME: u32 = 32;
+/// 200 of such frames at once …
+const BUDGET: u32 = 200 * IDLE_FRAME;
+/// … and 20 of them a second.
+const PER_SECOND: u64 = 20 * IDLE_FRAME as u64;
+/// What a reader answers to what is sent to it, window updates above all, is no flood: so many bytes
+/// sent are worth a token.
+const BYTES_PER_TOKEN: usize = 8;
+
+/// The peer said too much that asks for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flood;
+
+/// Watches one direction of one connection: what its client says.
+#[derive(Debug)]
+pub struct FrameMeter {
+    header: [u8; HEADER],
+    /// Bytes of the header that have come.
+    have: usize,
+    /// Bytes that belong to the preface or to a payload.
+    skip: usize,
+    tokens: u32,
+    /// Until when tokens were given, in milliseconds.
+    paid: u64,
+}
+
+impl FrameMeter {
+    /// A meter before the preface, at `now` in milliseconds of any clock that does not go back.
+    #[must_use]
+    pub fn new(now: u64) -> Self {
+        Self {
+            header: [0; HEADER],
+            have: 0,
+            skip: PREFACE.len(),
+            tokens: BUDGET,
+            paid: now,
+        }
+    }
+
+    /// Takes note of bytes from the client.
+    ///
+    /// # Errors
+    /// When the budget is spent. The connection is to be ended with `ENHANCE_YOUR_CALM`.
+    pub fn read(&mut self, mut bytes: &[u8], now: u64) -> Result<(), Flood> {
+        self.refill(now);
+        while !bytes.is_empty() {
+            let skipped = self.skip.min(bytes.len());
+            self.skip -= skipped;
+            bytes = &bytes[skipped..];
+            let taken = (HEADER - self.have).min(bytes.len());
+            self.header[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
+            self.have += taken;
+            bytes = &bytes[taken..];
+            if self.have == HEADER {
+                self.have = 0;
+                self.frame()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes note of bytes sent to the client.
+    pub fn wrote(&mut self, count: usize) {
+        self.earn((count / BYTES_PER_TOKEN) as u64);
+    }
+
+    fn frame(&mut self) -> Result<(), Flood> {
+        let [a, b, c, kind, flags, ..] = self.header;
+        let length = u32::from_be_bytes([0, a, b, c]);
+        self.skip = length as usize;
+        let price = match kind {
+            DATA if length > 0 || flags & END_STREAM != 0 => 0,
+            HEADERS => 0,
+            WINDOW_UPDATE => 1,
+            _ => IDLE_FRAME,
+        };
+        self.tokens = self.tokens.checked_sub(price).ok_or(Flood)?;
+        Ok(())
+    }
+
+    fn refill(&mut self, now: u64) {
+        let earned = now.saturating_sub(self.paid).saturating_mul(PER_SECOND) / 1000;
+        if earned > 0 {
+            self.paid = now;
+            self.earn(earned);
+        }
+    }
+
+    fn earn(&mut self, tokens: u64) {
+        let tokens = u64::from(self.tokens).saturating_add(tokens);
+        self.tokens = tokens.min(u64::from(BUDGET)) as u32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+        let length = (payload.len() as u32).to_be_bytes();
+        [&length[1..], &[kind, flags, 0, 0, 0, 1], payload].concat()
+    }
+
+    fn started() -> FrameMeter {
+        let mut meter = FrameMeter::new(0);
+        meter.read(PREFACE, 0).unwrap();
+        meter
+    }
+
+    #[test]
+    fn two_hundred_idle_frames_at_once_and_twenty_a_second() {
+        for (name, kind, flags, payload) in [
+            ("empty DATA", 0, 0, &b""[..]),
+            ("PRIORITY", 2, 0, b"12345"),
+            ("RST_STREAM", 3, 0, b"1234"),
+            ("SETTINGS", 4, 0, b""),
+            ("PING", 6, 0, b"12345678"),
+            ("PING answered", 6, 1, b"12345678"),
+            ("CONTINUATION", 9, 0, b"x"),
+            ("unknown", 200, 0, b"anything"),
+        ] {
+            let mut meter = started();
+            let frame = frame(kind, flags, payload);
+            for _ in 0..200 {
+                assert_eq!(meter.read(&frame, 0), Ok(()), "{name}");
+            }
+            assert_eq!(meter.read(&frame, 10), Err(Flood), "{name}");
+            for _ in 0..20 {
+                assert_eq!(meter.read(&frame, 1010), Ok(()), "{name}");
+            }
+            assert_eq!(meter.read(&frame, 1010), Err(Flood), "{name}");
+        }
+    }
+
+    #[test]
+    fn requests_and_their_bodies_cost_nothing() {
+        let mut meter = started();
+        for _ in 0..100_000 {
+            meter.read(&frame(1, 4, b"head"), 0).unwrap();
+            meter.read(&frame(0, 0, b"some"), 0).unwrap();
+            meter.read(&frame(0, 1, b""), 0).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_reader_may_answer_what_it_gets() {
+        let mut meter = started();
+        for _ in 0..100_000 {
+            meter.wrote(100);
+            meter.read(&frame(8, 0, b"1234"), 0).unwrap();
+            meter.read(&frame(8, 0, b"1234"), 0).unwrap();
+        }
+        let flood = (0..7_000).try_for_each(|_| meter.read(&frame(8, 0, b"1234"), 0));
+        assert_eq!(flood, Err(Flood));
+    }
+
+    #[test]
+    fn any_cut_counts_the_same() {
+        let pings = frame(6, 0, b"12345678").repeat(200);
+        for cut in 1..40 {
+            let mut meter = started();
+            for piece in pings.chunks(cut) {
+                meter.read(piece, 0).unwrap();
+            }
+            assert_eq!(meter.read(&frame(6, 0, b"12345678"), 0), Err(Flood));
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! One connection over HTTP/2 (RFC 9113): each request is a stream of it and a task of its own.
+//!
+//! The library frames, compresses heads and controls the flow. What it leaves open is decided here:
+//! how long a connection may be idle or stuck, how many streams it has, and what its client may say
+//! beside requests. A session runs on a stream by the same pump as on a socket; a reader that takes
+//! nothing holds its cursor and not the connection's other streams.
+
+mod stream;
+mod watched;
+mod wire;
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::Reason;
+use h2::server::{Builder, Connection, SendResponse};
+use http::Request;
+use tidings_core::Limits;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep, timeout};
+
+use crate::app::App;
+use crate::contain::contain;
+use crate::transport::pump;
+use crate::transport::wire::Socket;
+use crate::via::Via;
+use crate::write_deadline::WriteDeadline;
+
+use watched::{Watch, Watched};
+
+/// What a stream may have in flight towards us: requests are small, and a WebSocket's commands are
+/// bounded by far less.
+const WINDOW: u32 = 64 << 10;
+/// The same for all streams of a connection.
+const CONNECTION_WINDOW: u32 = 1 << 20;
+/// What waits for the socket on behalf of one stream.
+const SEND_BUFFER: usize = 64 << 10;
+
+/// Serves a connection, of which `before` was read already, to its end.
+pub async fn serve<IO>(
+    app: Arc<App>,
+    mut io: IO,
+    before: Bytes,
+    via: Via,
+    stop: watch::Receiver<bool>,
+) where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let watch = Arc::new(Watch::default());
+    let watched = Watched::new(&mut io, before, watch.clone());
+    let handshake = builder(app.limits()).handshake(watched);
+    if let Ok(Ok(connection)) = timeout(app.limits().head_time, handshake).await {
+        let mut driver = Driver {
+            streams: Arc::new(()),
+            idle: Idle::new(app.limits().head_time),
+            deadline: WriteDeadline::new(app.limits().write_time),
+            app,
+            connection,
+            watch,
+            via,
+        };
+        driver.run(stop).await;
+    }
+    pump::linger(&mut Socket::bare(&mut io)).await;
+}
+
+fn builder(limits: &Limits) -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .enable_connect_protocol()
+        .initial_window_size(WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(u32::try_from(limits.streams).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .max_send_buffer_size(SEND_BUFFER);
+    builder
+}
+
+struct Driver<IO> {
+    app: Arc<App>,
+    connection: Connection<IO, Bytes>,
+    watch: Arc<Watch>,
+    via: Via,
+    /// Held once more by every stream.
+    streams: Arc<()>,
+    idle: Idle,
+    deadline: WriteDeadline,
+}
+
+/// Why a connection is ended.
+enum Ended {
+    /// All is said.
+    Done,
+    /// The library found its peer wrong, and has told it.
+    Broken(h2::Error),
+    /// The peer said too much that asks for nothing.
+    Flooded,
+    /// The peer takes nothing.
+    Stuck,
+    /// The peer asks for nothing.
+    Idle,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
+    async fn run(&mut self, mut stop: watch::Receiver<bool>) {
+        let mut stopping = pin!(async move { stop.wait_for(|stop| *stop).await.map(drop) });
+        let mut told = false;
+        let ended = poll_fn(|cx| {
+            if !told && stopping.as_mut().poll(cx).is_ready() {
+                told = true;
+                self.connection.graceful_shutdown();
+            }
+            self.poll(cx)
+        })
+        .await;
+        let stats = &self.app.stats;
+        match ended {
+            Ended::Done => {}
+            Ended::Broken(error) => {
+                if error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
+                    stats.http2_floods.add(1);
+                } else if !error.is_io() {
+                    stats.http2_errors.add(1);
+                }
+            }
+            Ended::Flooded => {
+                stats.http2_floods.add(1);
+                self.abort(Reason::ENHANCE_YOUR_CALM).await;
+            }
+            Ended::Stuck => stats.write_timeouts.add(1),
+            Ended::Idle => self.abort(Reason::NO_ERROR).await,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        while let Poll::Ready(accepted) = self.connection.poll_accept(cx) {
+            match accepted {
+                Some(Ok((request, respond))) => self.begin(request, respond),
+                Some(Err(error)) => return Poll::Ready(Ended::Broken(error)),
+                None => return Poll::Ready(Ended::Done),
+            }
+        }
+        if self.watch.is_flooded() {
+            return Poll::Ready(Ended::Flooded);
+        }
+        if self.deadline.poll(cx, &self.watch.progress).is_ready() {
+            return Poll::Ready(Ended::Stuck);
+        }
+        let busy = Arc::strong_count(&self.streams) > 1;
+        self.idle.poll(cx, busy).map(|()| Ended::Idle)
+    }
+
+    fn begin(&mut self, request: Request<h2::RecvStream>, respond: SendResponse<Bytes>) {
+        self.idle.used = true;
+        let (app, via, held) = (self.app.clone(), self.via, self.streams.clone());
+        tokio::spawn(async move {
+            contain(&app, Box::pin(stream::serve(&app, via, request, respond))).await;
+            drop(held);
+        });
+        if self.via.full {
+            self.connection.graceful_shutdown();
+        }
+    }
+
+    /// Says why, and ends. Whoever takes nothing misses it.
+    async fn abort(&mut self, reason: Reason) {
+        self.connection.abrupt_shutdown(reason);
+        let closed = poll_fn(|cx| self.connection.poll_closed(cx));
+        let _ = timeout(Limits::LINGER, closed).await;
+    }
+}
+
+/// Ends a connection that had no stream for one to two times its time.
+struct Idle {
+    time: Duration,
+    timer: Pin<Box<Sleep>>,
+    /// Since the timer was set.
+    used: bool,
+}
+
+impl Idle {
+    fn new(time: Duration) -> Self {
+        Self {
+            time,
+            timer: Box::pin(sleep(time)),
+            used: false,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, busy: bool) -> Poll<()> {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            if !busy && !self.used {
+                return Poll::Ready(());
+            }
+            self.used = false;
+            self.timer.as_mut().reset(Instant::now() + self.time);
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,29 @@
+//! How a request came, as far as its answer depends on it.
+
+use http::request;
+
+/// What the carrier of a request knows and its head does not say. A request without it came over a
+/// carrier that knows nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Via {
+    /// There is no room for the connection: it is told so.
+    pub full: bool,
+    /// It came over TLS that ends here, so the scheme of the server's own pages is known.
+    pub secure: bool,
+    /// It asks for a WebSocket by extended CONNECT (RFC 8441), without an upgrade.
+    pub tunnel: bool,
+}
+
+impl Via {
+    /// Puts it into the request's head. What is there without it needs no memory.
+    pub fn note(self, head: &mut request::Parts) {
+        if self != Self::default() {
+            head.extensions.insert(self);
+        }
+    }
+}
+
+/// How this request came.
+pub fn via(head: &request::Parts) -> Via {
+    head.extensions.get().copied().unwrap_or_default()
+}
