@@ -164,6 +164,8 @@ impl fmt::Display for Problem {
     }
 }
 
+impl std::error::Error for Problem {}
+
 impl From<NameError> for Problem {
     fn from(error: NameError) -> Self {
         Self::new(Code::InvalidName, error.to_string())

@@ -99,6 +99,11 @@ pub fn json(bytes: &[u8]) -> Result<Payload, Problem> {
     ))
 }
 
+/// What a value that has no JSON form is refused with.
+pub fn unserialisable(error: serde_json::Error) -> Problem {
+    invalid(format!("the value cannot be written as JSON: {error}"))
+}
+
 /// How deep brackets nest outside of strings; exact for valid JSON.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0usize, 0, false, false);

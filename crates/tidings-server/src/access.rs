@@ -24,6 +24,8 @@ pub struct AccessRules {
     pub any_host: bool,
     /// Pages from loopback origins are allowed.
     pub loopback_origins: bool,
+    /// Clients only read: what is published comes from this process.
+    pub read_only: bool,
 }
 
 const ALLOW_HEADERS: &str =

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tidings_core::{ClientId, Hub, Limits, Millis, Now, Signal};
+use tidings_core::{ClientId, Draft, Hub, Limits, Millis, Now, Receipt, Signal};
+use tidings_protocol::Problem;
 
 use crate::access::AccessRules;
 use crate::clock::Clock;
+use crate::publish::check_size;
 use crate::stats::ServerStats;
 
 /// A hub and the rules of its door.
@@ -48,11 +50,19 @@ impl App {
         &self.hub
     }
 
+    /// Publishes from this process. All holds that holds for clients, but whether they may.
+    pub async fn publish(&self, draft: Draft) -> Result<Receipt, Problem> {
+        self.hub.may_publish(&draft.channel)?;
+        check_size(self, &draft)?;
+        Ok(self.hub.publish(draft, self.now()).await?)
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         self.hub.limits()
     }
 
-    pub(crate) fn now(&self) -> Now {
+    /// The time, as the hub wants it.
+    pub fn now(&self) -> Now {
         self.clock.now()
     }
 
@@ -70,8 +80,8 @@ impl App {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Tells every stream that the server goes away.
-    pub(crate) fn stop(&self) {
+    /// Tells every stream that the server goes away; new ones are told the same.
+    pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
         for signal in self.lock_streams().values() {
             signal.ring(NO_CHANNEL);

@@ -17,6 +17,7 @@ use crate::reply::{Answer, Reply, answer, empty};
 use crate::request_body::RequestBody;
 use crate::start::{start, websocket};
 use crate::stats::Transport;
+use crate::via::via;
 use crate::{metrics, page, publish, request_body, stats_channel};
 
 type Handled = Result<Reply, Problem>;
@@ -58,20 +59,19 @@ async fn route<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body: &mut
             let body = request_body::read(body, app.limits().body_bytes, app.limits()).await?;
             Ok(publish::batch(app, &query(head)?, &body).await?.into())
         }
-        "/healthz" | "/readyz" | "/metrics" => Ok(operations(app, path).await?.into()),
         _ => match path.strip_prefix("/channels/") {
             Some(segment) => channel(app, head, Some(channel_of_segment(segment)), body).await,
-            None => {
-                let missing = || {
-                    Problem::new(
-                        Code::NotFound,
-                        "there is nothing at this path; channels are at /channels/NAME",
-                    )
-                };
-                Ok(page::file(path).ok_or_else(missing)?.into())
-            }
+            None if via(head).guest => Err(missing()),
+            None => Ok(operations(app, path).await?.into()),
         },
     }
+}
+
+fn missing() -> Problem {
+    Problem::new(
+        Code::NotFound,
+        "there is nothing at this path; channels are at /channels/NAME",
+    )
 }
 
 /// A channel, or several: named by the path or, whatever the characters, by `name=`.
@@ -82,7 +82,7 @@ async fn channel<B: RequestBody>(
     body: &mut B,
 ) -> Handled {
     if head.method == Method::GET || head.method == Method::HEAD {
-        return open(app, head, segment, body).await;
+        return open(app, head, segment, !body.is_end_stream()).await;
     }
     let mut query = query(head)?;
     let name = match segment {
@@ -124,11 +124,11 @@ async fn read<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body: &mut 
 }
 
 /// A reading by URL.
-async fn open<B: RequestBody>(
+async fn open(
     app: &Arc<App>,
     head: &request::Parts,
     name: Option<Result<ChannelName, Problem>>,
-    body: &B,
+    has_body: bool,
 ) -> Handled {
     let wishes = wishes(head);
     let reading = || {
@@ -144,7 +144,7 @@ async fn open<B: RequestBody>(
             "this is a WebSocket handshake without `Upgrade: websocket`: a proxy on the way drops it and must be told to pass upgrades on",
         ));
     }
-    if !body.is_end_stream() {
+    if has_body {
         return Err(Problem::new(
             Code::BadRequest,
             "a GET here has no body; POST /read takes one",
@@ -157,22 +157,21 @@ async fn open<B: RequestBody>(
     start(app, head, reading).await
 }
 
+/// What a server of its own has besides its channels.
 async fn operations(app: &Arc<App>, path: &str) -> Result<Answer, Problem> {
+    let text = |body| answer(StatusCode::OK, "text/plain; charset=utf-8", body);
     match path {
-        "/healthz" => Ok(answer(StatusCode::OK, "text/plain; charset=utf-8", "ok\n")),
+        "/healthz" => Ok(text("ok\n")),
         "/readyz" => {
             stats_channel::probe(app).await?;
-            Ok(answer(
-                StatusCode::OK,
-                "text/plain; charset=utf-8",
-                "ready\n",
-            ))
+            Ok(text("ready\n"))
         }
-        _ => Ok(answer(
+        "/metrics" => Ok(answer(
             StatusCode::OK,
             metrics::CONTENT_TYPE,
             metrics::render(app),
         )),
+        _ => page::file(path).ok_or_else(missing),
     }
 }
 

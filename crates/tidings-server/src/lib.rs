@@ -12,7 +12,9 @@ mod app;
 mod clock;
 mod connection;
 mod contain;
+pub mod guest;
 mod handler;
+pub mod housekeeping;
 mod http1;
 mod http2;
 mod metrics;
@@ -34,5 +36,8 @@ mod write_deadline;
 
 pub use access::AccessRules;
 pub use app::App;
+pub use metrics::render as metrics;
+pub use publish::check_key as idempotency_key;
 pub use serve::{Server, bind};
 pub use stats::{ServerStats, Transport};
+pub use via::User;

@@ -25,7 +25,7 @@ pub async fn one(
     body: Bytes,
 ) -> Result<Answer, Problem> {
     query.only(&["event", "ephemeral", "close", "key", "user"])?;
-    app.hub.may_publish(&channel)?;
+    may_publish(app, &channel)?;
     let close = query.flag("close")?.unwrap_or(false);
     let key = single(headers, &IDEMPOTENCY_KEY)?.map(str::to_owned);
     let key = key.or(query.one("key")?.map(str::to_owned));
@@ -42,7 +42,7 @@ pub async fn one(
         key: key.as_deref().map(check_key).transpose()?,
         from: Sender {
             client: None,
-            user: query.user()?.map(Into::into),
+            user: query.user(),
         },
         ..empty_draft(channel)
     };
@@ -60,7 +60,7 @@ pub async fn batch(app: &App, query: &Query, body: &[u8]) -> Result<Answer, Prob
     query.only(&["user"])?;
     let from = Sender {
         client: None,
-        user: query.user()?.map(Into::into),
+        user: query.user(),
     };
     let batch: Batch<'_> = parse_body(body, "{\"messages\":[{\"channel\":…,\"data\":…}]}")?;
     let max = app.limits().batch_messages;
@@ -104,7 +104,7 @@ pub async fn batch(app: &App, query: &Query, body: &[u8]) -> Result<Answer, Prob
 /// `DELETE /channels/NAME`.
 pub async fn clear(app: &App, channel: ChannelName, query: &Query) -> Result<Answer, Problem> {
     query.only(&["user"])?;
-    app.hub.may_publish(&channel)?;
+    may_publish(app, &channel)?;
     let position = app.hub.clear(&channel, app.now()).await?;
     let name = serde_json::to_string(channel.as_str()).expect("a string serialises");
     Ok(json(format!(
@@ -121,7 +121,7 @@ pub fn draft(
     me: Option<ClientId>,
 ) -> Result<Draft, Problem> {
     let channel = ChannelName::parse(&message.channel)?;
-    app.hub.may_publish(&channel)?;
+    may_publish(app, &channel)?;
     let exclude = match message.echo {
         Some(false) if me.is_none() => {
             return Err(invalid(
@@ -164,6 +164,17 @@ pub fn too_large(channel: &ChannelName, max: usize) -> Problem {
     Problem::new(Code::MessageTooLarge, detail)
 }
 
+/// Whether clients may publish there.
+pub fn may_publish(app: &App, channel: &ChannelName) -> Result<(), Problem> {
+    if app.access.read_only {
+        return Err(Problem::new(
+            Code::Forbidden,
+            "clients only read here: the application publishes",
+        ));
+    }
+    Ok(app.hub.may_publish(channel)?)
+}
+
 /// Publishes what was checked; gives the answer as JSON.
 async fn publish(app: &App, draft: Draft) -> Result<String, Problem> {
     let channel = draft.channel.clone();
@@ -180,7 +191,8 @@ fn event_name(app: &App, name: Option<&str>) -> Result<Option<EventName>, Proble
     Ok(name.map(parse).transpose()?)
 }
 
-fn check_key(key: &str) -> Result<Box<str>, Problem> {
+/// Checks and takes an idempotency key.
+pub fn check_key(key: &str) -> Result<Box<str>, Problem> {
     if key.is_empty() || key.len() > Limits::KEY_BYTES || !key.bytes().all(|b| b.is_ascii_graphic())
     {
         return Err(Problem::new(

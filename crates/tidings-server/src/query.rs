@@ -1,17 +1,33 @@
 //! Query parameters and path segments as text: decoded once, strictly.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::request;
 use percent_encoding::percent_decode_str;
 use tidings_core::{ChannelName, Limits};
 use tidings_protocol::{Code, Problem};
 
-/// The parameters of a request, in order.
-pub struct Query(Vec<(String, String)>);
+use crate::via::{User, Via, via};
+
+/// The parameters of a request, in order, and who asks.
+pub struct Query {
+    pairs: Vec<(String, String)>,
+    user: Option<Arc<str>>,
+}
 
 impl Query {
-    /// Decodes a query string. Names that begin with `_` are left out: caches and proxies add them.
-    pub fn parse(query: Option<&str>) -> Result<Self, Problem> {
+    /// The query of a request. Names that begin with `_` are left out: caches and proxies add them.
+    pub fn of(head: &request::Parts) -> Result<Self, Problem> {
+        let mut query = Self::parse(head.uri.query())?;
+        query.user = match head.extensions.get::<User>() {
+            Some(user) => Some(user.0.clone()),
+            None => query.believed_user(via(head))?,
+        };
+        Ok(query)
+    }
+
+    fn parse(query: Option<&str>) -> Result<Self, Problem> {
         let mut pairs = Vec::new();
         for part in query
             .unwrap_or("")
@@ -24,13 +40,13 @@ impl Query {
                 pairs.push((name, decode(&value.replace('+', " "))?));
             }
         }
-        Ok(Self(pairs))
+        Ok(Self { pairs, user: None })
     }
 
     /// Refuses parameters that are not among `known`.
     pub fn only(&self, known: &[&str]) -> Result<(), Problem> {
         match self
-            .0
+            .pairs
             .iter()
             .find(|(name, _)| !known.contains(&name.as_str()))
         {
@@ -49,13 +65,13 @@ impl Query {
                 ));
             }
         };
-        self.0.retain(|pair| pair.0 != "name");
+        self.pairs.retain(|pair| pair.0 != "name");
         Ok(name)
     }
 
     /// All values of a parameter.
     pub fn all<'q>(&'q self, name: &str) -> impl Iterator<Item = &'q str> {
-        self.0
+        self.pairs
             .iter()
             .filter(move |pair| pair.0 == name)
             .map(|pair| pair.1.as_str())
@@ -103,11 +119,21 @@ impl Query {
         }
     }
 
+    /// Who asks.
+    pub fn user(&self) -> Option<Arc<str>> {
+        self.user.clone()
+    }
+
     /// Who asks, as an open server believes it.
-    pub fn user(&self) -> Result<Option<&str>, Problem> {
+    fn believed_user(&self, via: Via) -> Result<Option<Arc<str>>, Problem> {
         let Some(user) = self.one("user")? else {
             return Ok(None);
         };
+        if via.guest {
+            return Err(invalid(
+                "who the user is, is not the client's to say here: leave out `user`".into(),
+            ));
+        }
         if user.is_empty()
             || user.len() > Limits::USER_BYTES
             || user.chars().any(|c| c.is_control() || c.is_whitespace())
@@ -117,7 +143,7 @@ impl Query {
                 Limits::USER_BYTES
             )));
         }
-        Ok(Some(user))
+        Ok(Some(user.into()))
     }
 }
 

@@ -104,7 +104,7 @@ impl Reading {
                 .unwrap_or(app.limits().poll_messages_default),
             raw: raw(query.one("format")?)?,
             echo: query.flag("echo")?.unwrap_or(true),
-            user: query.user()?.map(Into::into),
+            user: query.user(),
         };
         let afters: Vec<After> = query.all("after").map(After::parse).collect();
         reading.set_channels(names, afters)?;
@@ -153,7 +153,7 @@ impl Reading {
             limit: body.limit.unwrap_or(app.limits().poll_messages_default),
             raw: raw(body.format.as_deref())?,
             echo: true,
-            user: query.user()?.map(Into::into),
+            user: query.user(),
         }
         .check(app)
     }
@@ -289,7 +289,7 @@ pub fn asked(head: &request::Parts) -> Option<String> {
 
 /// The query of a request.
 pub fn query(head: &request::Parts) -> Result<Query, Problem> {
-    Query::parse(head.uri.query())
+    Query::of(head)
 }
 
 /// The transport of a reading: what was asked for, then an upgrade, then `Accept`. An upgrade that

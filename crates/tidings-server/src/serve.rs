@@ -10,11 +10,11 @@ use socket2::{SockRef, TcpKeepalive};
 use tidings_core::Limits;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
-use crate::stats_channel;
+use crate::housekeeping;
 use crate::workers::{Accepted, Workers};
 
 /// A server that listens.
@@ -47,7 +47,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let connections = TaskTracker::new();
         let workers = Workers::start(self.workers, &self.app, &connections, &stopped)?;
-        let housekeeping = tokio::spawn(housekeep(self.app.clone()));
+        let housekeeping = tokio::spawn(housekeeping::run(self.app.clone()));
         let mut shutdown = pin!(shutdown);
         loop {
             tokio::select! {
@@ -119,18 +119,4 @@ fn prepare(socket: &TcpStream, limits: &Limits) -> std::io::Result<()> {
         (2 * probe).max(limits.write_time + Duration::from_secs(5)),
     ))?;
     Ok(())
-}
-
-/// Sweeps idle channels, and publishes the server's figures once a second.
-async fn housekeep(app: Arc<App>) {
-    let mut sweep = interval(app.limits().sweep.max(Duration::from_millis(10)));
-    let mut second = interval(Duration::from_secs(1));
-    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = sweep.tick() => app.hub.sweep(app.now()),
-            _ = second.tick() => stats_channel::publish(&app).await,
-        }
-    }
 }

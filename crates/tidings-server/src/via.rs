@@ -1,5 +1,7 @@
 //! How a request came, as far as its answer depends on it.
 
+use std::sync::Arc;
+
 use http::request;
 
 /// What the carrier of a request knows and its head does not say. A request without it came over a
@@ -12,7 +14,14 @@ pub struct Via {
     pub secure: bool,
     /// It asks for a WebSocket by extended CONNECT (RFC 8441), without an upgrade.
     pub tunnel: bool,
+    /// It came through an application that embeds the server: who asks is that application's to say.
+    pub guest: bool,
 }
+
+/// Who asks, as the embedding application knows it: put into a request's extensions, it is the user
+/// of what the request reads and publishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User(pub Arc<str>);
 
 impl Via {
     /// Puts it into the request's head. What is there without it needs no memory.

@@ -1,88 +1,13 @@
-//! The `tidings` command: its configuration, its flags and what its subcommands do. The only crate
-//! that reads files, the environment and signals.
+//! Real-time channels: one log per channel, every connection a cursor on it.
 //!
-//! It is a library for the sake of its tests; everything about channels, transports and the wire
-//! is in the crates below it.
+//! Two faces over the same server. As a library it puts a hub and its URLs under a path of an
+//! application's own HTTP server, see [`Tidings`]; that needs no default feature. As the `tidings`
+//! command (feature `command`) it is a server of its own.
 
-pub mod cli;
-pub mod config;
-mod lines;
-mod logging;
-mod publish;
-mod serve;
-mod subscribe;
+#[cfg(feature = "command")]
+pub mod command;
+mod embed;
 
-use std::fmt::Display;
-use std::io::{self, Write};
-use std::process::ExitCode;
-
-use anyhow::Context;
-
-use cli::{Cli, Command, ConfigArgs, Settings};
-
-/// Does what the command line says. The exit code: 0 done, 1 refused or wrong, 2 wrong usage.
-pub fn run(cli: &Cli) -> ExitCode {
-    let ended = match &cli.command {
-        Command::Serve(settings) => serve_with(settings),
-        Command::Config(args) => Ok(config_command(args)),
-        Command::Pub(args) => publish::run(args),
-        Command::Sub(args) => subscribe::run(args),
-    };
-    ended.unwrap_or_else(|error| {
-        complain(format!("error: {error:#}"));
-        refused()
-    })
-}
-
-fn serve_with(settings: &Settings) -> anyhow::Result<ExitCode> {
-    match config::load(&settings.inputs()) {
-        Ok(loaded) => serve::run(loaded),
-        Err(faults) => {
-            complain(faults);
-            Ok(refused())
-        }
-    }
-}
-
-fn config_command(args: &ConfigArgs) -> ExitCode {
-    let loaded = match config::load(&args.settings.inputs()) {
-        Ok(loaded) => loaded,
-        Err(faults) => {
-            complain(faults);
-            return refused();
-        }
-    };
-    let text = if args.print() {
-        config::print(&loaded)
-    } else {
-        "ok\n".into()
-    };
-    // Whoever closed the output has read enough.
-    let _ = io::stdout().lock().write_all(text.as_bytes());
-    ExitCode::SUCCESS
-}
-
-/// The exit code of a refusal, of an unreachable server, of a wrong configuration.
-fn refused() -> ExitCode {
-    ExitCode::from(1)
-}
-
-/// The exit code of a command that was not understood.
-fn usage() -> ExitCode {
-    ExitCode::from(2)
-}
-
-/// Says something to the person on standard error, which may be closed.
-fn complain(what: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{what}");
-}
-
-/// A runtime with one thread for the network besides this one, so that an output which is slow to
-/// take lines does not keep a connection from living.
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .context("the runtime does not start")
-}
+pub use embed::{
+    Body, Builder, Code, History, Limits, Message, Problem, Published, Service, Tidings, User,
+};

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use tidings::cli::Cli;
+use tidings::command::cli::Cli;
 
 fn main() -> ExitCode {
-    tidings::run(&Cli::parse())
+    tidings::command::run(&Cli::parse())
 }

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tidings::config::{Config, Flag, Inputs, Loaded, LogFormat, LogLevel, Place, load, print};
+use tidings::command::config::{
+    Config, Flag, Inputs, Loaded, LogFormat, LogLevel, Place, load, print,
+};
 
 struct Given {
     inputs: Inputs,

@@ -19,11 +19,7 @@ impl WebSocket {
         let from = publish::sender(self.client, self.user.as_ref());
         let exclude = (!raw.echo).then_some(self.client);
         let draft = publish::raw_draft(raw.channel.clone(), payload, from, exclude);
-        let allowed = self
-            .app
-            .hub
-            .may_publish(&draft.channel)
-            .map_err(Problem::from);
+        let allowed = publish::may_publish(&self.app, &draft.channel);
         if let Err(problem) = allowed.and_then(|()| publish::check_size(&self.app, &draft)) {
             self.app.stats.refused(&problem);
             return self.fail(&problem);

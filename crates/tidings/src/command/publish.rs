@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde_json::{json, value::RawValue};
 use tidings_client::{Client, Error, Publish, Receipt, Timings};
 
-use crate::cli::{PublishArgs, Receipts};
-use crate::lines::{self, Line};
-use crate::{complain, refused, runtime, usage};
+use crate::command::cli::{PublishArgs, Receipts};
+use crate::command::lines::{self, Line};
+use crate::command::{complain, refused, runtime, usage};
 
 /// The pause before another attempt where the server wishes for none.
 const PAUSE: Duration = Duration::from_secs(1);

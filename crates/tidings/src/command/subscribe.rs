@@ -19,8 +19,8 @@ use tidings_client::{
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
 
-use crate::cli::SubscribeArgs;
-use crate::{complain, refused, runtime, usage};
+use crate::command::cli::SubscribeArgs;
+use crate::command::{complain, refused, runtime, usage};
 
 /// How long an output that takes nothing may delay the end.
 const STUCK: Duration = Duration::from_secs(1);

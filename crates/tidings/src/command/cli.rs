@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidings_client::Transport;
 
-use crate::config::{Flag, Inputs, PREFIX};
+use crate::command::config::{Flag, Inputs, PREFIX};
 
 /// Where the server is looked for.
 const DEFAULT_URL: &str = "http://127.0.0.1:8000";

@@ -15,8 +15,8 @@ use tidings_server::{AccessRules, App, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::config::{Config, Loaded, LogFormat, is_loopback};
-use crate::logging;
+use crate::command::config::{Config, Loaded, LogFormat, is_loopback};
+use crate::command::logging;
 
 /// Open files that are no connections, and connections that are only told that the server is full.
 const OTHER_FILES: u64 = 128;
@@ -33,7 +33,7 @@ pub fn run(mut loaded: Loaded) -> anyhow::Result<ExitCode> {
     logging::start(&loaded.config.log);
     fit_open_files(&mut loaded);
     // Connections are on threads of the server's own: here are accepting, housekeeping and signals.
-    let runtime = crate::runtime()?;
+    let runtime = crate::command::runtime()?;
     let ended = runtime.block_on(serve(&loaded.config));
     // What a second signal left behind is not waited for.
     runtime.shutdown_background();
@@ -69,6 +69,7 @@ fn app(config: &Config) -> anyhow::Result<Arc<App>> {
         hosts: config.hosts.clone(),
         any_host: !only_here && config.hosts.is_empty(),
         loopback_origins: only_here,
+        read_only: false,
     };
     Ok(App::new(hub, access))
 }

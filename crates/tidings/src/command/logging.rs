@@ -3,7 +3,7 @@
 
 use tracing::level_filters::LevelFilter;
 
-use crate::config::{Log, LogFormat, LogLevel};
+use crate::command::config::{Log, LogFormat, LogLevel};
 
 /// Begins to log. Later calls change nothing.
 pub fn start(log: &Log) {
