@@ -33,24 +33,25 @@ fn start(name: &str) -> Example {
             )
         });
     let mut line = String::new();
-    let mut out = BufReader::new(process.stdout.take().unwrap());
-    out.read_line(&mut line).unwrap();
-    let address = line.trim().rsplit("//").next().unwrap();
-    let address = address.split('/').next().unwrap().to_owned();
+    let mut out = BufReader::new(process.stdout.take().expect("it is piped"));
+    out.read_line(&mut line).expect("a line");
+    let address = line.split('/').nth(2).expect("a URL").trim().to_owned();
     Example { process, address }
 }
 
 impl Example {
     fn ask(&self, request: &str) -> BufReader<TcpStream> {
-        let mut socket = TcpStream::connect(&self.address).unwrap();
+        let mut socket = TcpStream::connect(&self.address).expect("it listens");
         let request = request.replace("HOST", &self.address);
-        socket.write_all(request.as_bytes()).unwrap();
+        let sent = socket.write_all(request.as_bytes());
+        sent.expect("it reads");
         BufReader::new(socket)
     }
 
     fn answer(&self, request: &str) -> String {
         let mut text = String::new();
-        self.ask(request).read_to_string(&mut text).unwrap();
+        let read = self.ask(request).read_to_string(&mut text);
+        read.expect("an answer");
         text
     }
 }
