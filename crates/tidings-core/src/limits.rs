@@ -86,6 +86,10 @@ impl Limits {
     /// Answers that wait for a WebSocket to take them. While so many wait, nothing more is read
     /// from it.
     pub const REPLIES: usize = 64;
+    /// Pings and pongs that a WebSocket client may send at once …
+    pub const CONTROL_FRAMES: u32 = 200;
+    /// … and in a second, for long. More: close code 1008.
+    pub const CONTROL_FRAMES_PER_SECOND: u32 = 20;
     /// How long a connection that ends is still listened to, so that its peer sees the last bytes
     /// instead of a reset.
     pub const LINGER: Duration = Duration::from_secs(2);

@@ -5,6 +5,8 @@
 //! CVE-2023-44487, and its kin). The meter reads frame headers (RFC 9113 section 4.1) as the bytes
 //! go by; it judges no frame, keeps no payload, and knows nothing of streams.
 
+use crate::allowance::{Allowance, Spent};
+
 /// The client's preface, before the first frame (RFC 9113 section 3.4).
 pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -21,14 +23,10 @@ const IDLE_FRAME: u32 = 32;
 /// 200 of such frames at once …
 const BUDGET: u32 = 200 * IDLE_FRAME;
 /// … and 20 of them a second.
-const PER_SECOND: u64 = 20 * IDLE_FRAME as u64;
+const PER_SECOND: u32 = 20 * IDLE_FRAME;
 /// What a reader answers to what is sent to it, window updates above all, is no flood: so many bytes
 /// sent are worth a token.
 const BYTES_PER_TOKEN: usize = 8;
-
-/// The peer said too much that asks for nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flood;
 
 /// Watches one direction of one connection: what its client says.
 #[derive(Debug)]
@@ -38,9 +36,7 @@ pub struct FrameMeter {
     have: usize,
     /// Bytes that belong to the preface or to a payload.
     skip: usize,
-    tokens: u32,
-    /// Until when tokens were given, in milliseconds.
-    paid: u64,
+    allowance: Allowance,
 }
 
 impl FrameMeter {
@@ -51,8 +47,7 @@ impl FrameMeter {
             header: [0; HEADER],
             have: 0,
             skip: PREFACE.len(),
-            tokens: BUDGET,
-            paid: now,
+            allowance: Allowance::new(BUDGET, PER_SECOND, now),
         }
     }
 
@@ -60,8 +55,8 @@ impl FrameMeter {
     ///
     /// # Errors
     /// When the budget is spent. The connection is to be ended with `ENHANCE_YOUR_CALM`.
-    pub fn read(&mut self, mut bytes: &[u8], now: u64) -> Result<(), Flood> {
-        self.refill(now);
+    pub fn read(&mut self, mut bytes: &[u8], now: u64) -> Result<(), Spent> {
+        self.allowance.refill(now);
         while !bytes.is_empty() {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
@@ -80,10 +75,10 @@ impl FrameMeter {
 
     /// Takes note of bytes sent to the client.
     pub fn wrote(&mut self, count: usize) {
-        self.earn((count / BYTES_PER_TOKEN) as u64);
+        self.allowance.earn((count / BYTES_PER_TOKEN) as u64);
     }
 
-    fn frame(&mut self) -> Result<(), Flood> {
+    fn frame(&mut self) -> Result<(), Spent> {
         let [a, b, c, kind, flags, ..] = self.header;
         let length = u32::from_be_bytes([0, a, b, c]);
         self.skip = length as usize;
@@ -93,21 +88,7 @@ impl FrameMeter {
             WINDOW_UPDATE => 1,
             _ => IDLE_FRAME,
         };
-        self.tokens = self.tokens.checked_sub(price).ok_or(Flood)?;
-        Ok(())
-    }
-
-    fn refill(&mut self, now: u64) {
-        let earned = now.saturating_sub(self.paid).saturating_mul(PER_SECOND) / 1000;
-        if earned > 0 {
-            self.paid = now;
-            self.earn(earned);
-        }
-    }
-
-    fn earn(&mut self, tokens: u64) {
-        let tokens = u64::from(self.tokens).saturating_add(tokens);
-        self.tokens = tokens.min(u64::from(BUDGET)) as u32;
+        self.allowance.spend(price)
     }
 }
 
@@ -138,16 +119,18 @@ mod tests {
             ("CONTINUATION", 9, 0, b"x"),
             ("unknown", 200, 0, b"anything"),
         ] {
-            let mut meter = started();
             let frame = frame(kind, flags, payload);
-            for _ in 0..200 {
-                assert_eq!(meter.read(&frame, 0), Ok(()), "{name}");
-            }
-            assert_eq!(meter.read(&frame, 10), Err(Flood), "{name}");
-            for _ in 0..20 {
-                assert_eq!(meter.read(&frame, 1010), Ok(()), "{name}");
-            }
-            assert_eq!(meter.read(&frame, 1010), Err(Flood), "{name}");
+            let count = |now| {
+                let mut meter = started();
+                let all = frame.repeat(200);
+                assert_eq!(meter.read(&all, 0), Ok(()), "{name}");
+                (0..)
+                    .take_while(|_| meter.read(&frame, now).is_ok())
+                    .count()
+            };
+            assert_eq!(count(10), 0, "{name}");
+            assert_eq!(count(1010), 20, "{name}");
+            assert_eq!(count(1_000_000), 200, "{name}");
         }
     }
 
@@ -170,7 +153,7 @@ mod tests {
             meter.read(&frame(8, 0, b"1234"), 0).unwrap();
         }
         let flood = (0..7_000).try_for_each(|_| meter.read(&frame(8, 0, b"1234"), 0));
-        assert_eq!(flood, Err(Flood));
+        assert_eq!(flood, Err(Spent));
     }
 
     #[test]
@@ -181,7 +164,7 @@ mod tests {
             for piece in pings.chunks(cut) {
                 meter.read(piece, 0).unwrap();
             }
-            assert_eq!(meter.read(&frame(6, 0, b"12345678"), 0), Err(Flood));
+            assert_eq!(meter.read(&frame(6, 0, b"12345678"), 0), Err(Spent));
         }
     }
 }

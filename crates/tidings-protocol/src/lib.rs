@@ -4,6 +4,7 @@
 //! Deliberately absent: I/O, HTTP, tasks. Everything here is a function from values to bytes or
 //! from bytes to values. The wire contract itself is PROTOCOL.md.
 
+pub mod allowance;
 mod codes;
 pub mod command;
 pub mod cursor;

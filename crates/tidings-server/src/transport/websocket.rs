@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use tidings_core::{
     Budget, ChannelName, ClientId, Cursor, Delivery, Feed, Limits, Message, Opened, PayloadKind,
 };
+use tidings_protocol::allowance::Allowance;
 use tidings_protocol::envelope::{self, Hello, Notice};
 use tidings_protocol::websocket::{
     self as ws, CloseCode, ControlPayload, Decoder, Event, MessageKind,
@@ -50,6 +51,8 @@ pub struct WebSocket {
     heard: Instant,
     /// When it was last asked for one.
     asked: Instant,
+    /// Pings and pongs that it may still send.
+    control_frames: Allowance,
     _registered: Registered,
 }
 
@@ -125,6 +128,11 @@ impl WebSocket {
             spoke: now,
             heard: now,
             asked: now,
+            control_frames: Allowance::new(
+                Limits::CONTROL_FRAMES,
+                Limits::CONTROL_FRAMES_PER_SECOND,
+                app.monotonic(),
+            ),
         }
     }
 
@@ -234,14 +242,29 @@ impl WebSocket {
         match event {
             Event::Close(frame) => self.closed_by_peer(frame.as_ref()),
             _ if self.stage != Stage::Live && self.stage != Stage::Begin => {}
-            Event::Ping(payload) => self.replies.push_back(ws::pong_frame(&payload)),
-            Event::Pong(_) => {}
+            Event::Ping(payload) if self.may_send_control() => {
+                self.replies.push_back(ws::pong_frame(&payload));
+            }
+            Event::Pong(_) if self.may_send_control() => {}
+            Event::Ping(_) | Event::Pong(_) => {
+                let problem = Problem::new(
+                    Code::TooManyFrames,
+                    "too many pings or pongs: one in a heartbeat is enough",
+                );
+                self.app.stats.refused(&problem);
+                self.fail(&problem);
+            }
             Event::Message { kind, data } => match (&self.raw, kind) {
                 (Some(_), kind) => self.publish_raw(kind, data),
                 (None, MessageKind::Text) => self.command(&data),
                 (None, MessageKind::Binary) => self.binary_command(&data),
             },
         }
+    }
+
+    fn may_send_control(&mut self) -> bool {
+        self.control_frames.refill(self.app.monotonic());
+        self.control_frames.spend(1).is_ok()
     }
 
     fn closed_by_peer(&mut self, frame: Option<&ws::CloseFrame>) {
