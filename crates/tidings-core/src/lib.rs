@@ -9,6 +9,7 @@
 pub mod broker;
 mod channel;
 mod feed;
+mod framing;
 mod hub;
 mod limits;
 mod message;
@@ -18,11 +19,11 @@ mod stats;
 pub use broker::{Broker, BrokerError, Publication, PublishError, Receipt};
 pub use channel::{ChannelName, NameError, Realm};
 pub use feed::{Delivery, Feed, FeedStatus, Key};
+pub use framing::Framing;
 pub use hub::{Access, Hub};
 pub use limits::Limits;
 pub use message::{
-    ClientId, Draft, EventName, EventNameError, Framing, Kind, Message, Payload, PayloadKind,
-    Sender,
+    ClientId, Draft, EventName, EventNameError, Kind, Message, Payload, PayloadKind, Sender,
 };
 pub use rules::{History, Rulebook, Rules};
 pub use stats::{Counter, Gauge, HubStats};
