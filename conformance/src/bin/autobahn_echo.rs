@@ -12,8 +12,8 @@ use bytes::Bytes;
 use conformance::server::{Options, TestServer};
 use tidings_core::{History, Limits};
 use tidings_protocol::websocket::{
-    Decoder, Event, MessageKind, accept, binary_frame, close_frame, close_reply, pong_frame,
-    text_frame,
+    Decoder, Deflate, Event, accept, close_frame, close_reply, deflated_frame, message_frame,
+    pong_frame,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -68,12 +68,12 @@ async fn serve_codec() -> std::io::Result<()> {
 async fn serve(mut socket: TcpStream) -> std::io::Result<()> {
     socket.set_nodelay(true)?;
     let (head, behind) = read_head(&mut socket).await?;
-    let answer = match upgrade(&head) {
-        Ok(answer) => answer,
+    let (answer, deflate) = match upgrade(&head) {
+        Ok(upgraded) => upgraded,
         Err(answer) => return socket.write_all(answer.as_bytes()).await,
     };
     socket.write_all(answer.as_bytes()).await?;
-    echo(&mut socket, behind).await?;
+    echo(&mut socket, behind, deflate).await?;
     socket.shutdown().await?;
     let _ = tokio::time::timeout(LINGER, drain(&mut socket)).await;
     Ok(())
@@ -93,8 +93,8 @@ async fn read_head(socket: &mut TcpStream) -> std::io::Result<(String, Vec<u8>)>
     }
 }
 
-/// The answer to the request, whether it switches protocols or not.
-fn upgrade(head: &str) -> Result<String, String> {
+/// The answer to the request, whether it switches protocols or not, and what was agreed on.
+fn upgrade(head: &str) -> Result<(String, Option<Deflate>), String> {
     let mut lines = head.split("\r\n");
     let method = lines.next().and_then(|line| line.split(' ').next());
     let headers: Vec<_> = lines.filter_map(|line| line.split_once(':')).collect();
@@ -104,12 +104,18 @@ fn upgrade(head: &str) -> Result<String, String> {
             .filter(move |header| header.0.eq_ignore_ascii_case(name))
             .map(|header| header.1.trim().as_bytes())
     };
-    match accept(method.unwrap_or_default(), (1, 1), values) {
-        Ok(handshake) => Ok(format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {}\r\n\r\n",
-            handshake.accept
-        )),
+    match accept(method.unwrap_or_default(), (1, 1), values, true) {
+        Ok(handshake) => {
+            let mut answer = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Accept: {}\r\n",
+                handshake.accept
+            );
+            if let Some(extensions) = handshake.extensions {
+                answer += &format!("Sec-WebSocket-Extensions: {extensions}\r\n");
+            }
+            Ok((answer + "\r\n", handshake.deflate))
+        }
         Err(error) => Err(format!(
             "HTTP/1.1 {} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
             error.status()
@@ -118,8 +124,12 @@ fn upgrade(head: &str) -> Result<String, String> {
 }
 
 /// Echoes until a close frame was written.
-async fn echo(socket: &mut TcpStream, behind: Vec<u8>) -> std::io::Result<()> {
-    let mut decoder = Decoder::new(MESSAGE_BYTES);
+async fn echo(
+    socket: &mut TcpStream,
+    behind: Vec<u8>,
+    deflate: Option<Deflate>,
+) -> std::io::Result<()> {
+    let mut decoder = Decoder::new(MESSAGE_BYTES, deflate);
     let mut bytes = behind;
     loop {
         let mut input = &bytes[..];
@@ -129,7 +139,7 @@ async fn echo(socket: &mut TcpStream, behind: Vec<u8>) -> std::io::Result<()> {
                 Ok(Some(Event::Close(frame))) => {
                     return socket.write_all(&close_reply(frame.as_ref())).await;
                 }
-                Ok(Some(event)) => socket.write_all(&answer(event)).await?,
+                Ok(Some(event)) => socket.write_all(&answer(event, deflate)).await?,
                 Err(error) => {
                     let frame = close_frame(error.close_code(), &error.to_string());
                     return socket.write_all(&frame).await;
@@ -144,16 +154,12 @@ async fn echo(socket: &mut TcpStream, behind: Vec<u8>) -> std::io::Result<()> {
     }
 }
 
-fn answer(event: Event) -> Bytes {
+fn answer(event: Event, deflate: Option<Deflate>) -> Bytes {
     match event {
-        Event::Message {
-            kind: MessageKind::Text,
-            data,
-        } => text_frame(&data),
-        Event::Message {
-            kind: MessageKind::Binary,
-            data,
-        } => binary_frame(&[&data]),
+        Event::Message { kind, data } => deflate
+            .filter(|deflate| deflate.inflates(data.len()))
+            .and_then(|_| deflated_frame(kind, &[&data]))
+            .unwrap_or_else(|| message_frame(kind, &[&data])),
         Event::Ping(payload) => pong_frame(&payload),
         Event::Pong(_) | Event::Close(_) => Bytes::new(),
     }

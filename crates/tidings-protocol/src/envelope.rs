@@ -11,7 +11,7 @@ use tidings_core::{
 };
 
 use crate::codes::Problem;
-use crate::websocket;
+use crate::websocket::{self, DEFLATE_FROM, Deflate, MessageKind};
 
 /// What the server says besides messages. Each is one JSON object, on every transport.
 #[derive(Clone, Debug)]
@@ -269,29 +269,66 @@ pub fn list_entry(message: &Message) -> Bytes {
     frame.slice(head..)
 }
 
-/// A binary payload as a WebSocket binary frame: two bytes of the header's length, big-endian, the
-/// envelope without `data`, the bytes.
-pub fn binary_frame(message: &Message) -> &Bytes {
-    message.frame(Framing::Binary, |message| {
-        let header = envelope(message, false);
-        // A name that fills 64 KiB: the text form says it, too.
-        let Ok(len) = u16::try_from(header.len()) else {
-            return text_frame(message).clone();
-        };
-        websocket::binary_frame(&[
-            &len.to_be_bytes(),
-            header.as_bytes(),
-            &message.payload.bytes,
-        ])
+/// `message` as a frame for a WebSocket reader; with `raw` its payload alone. Deflated if that pays
+/// and `deflate` has it that the reader can inflate it, else plain.
+pub fn websocket_frame(message: &Message, raw: bool, deflate: Option<Deflate>) -> &Bytes {
+    deflate
+        .and_then(|deflate| deflated_frame(message, raw, deflate))
+        .unwrap_or_else(|| plain_frame(message, raw))
+}
+
+/// The plain frame of `message`: with `raw` of its payload alone, else of its envelope, where a
+/// binary payload makes a binary frame: two bytes of the header's length, big-endian, the envelope
+/// without `data`, the bytes.
+fn plain_frame(message: &Message, raw: bool) -> &Bytes {
+    let framing = match (raw, message.payload.kind) {
+        (true, _) => Framing::RawFrame,
+        (false, PayloadKind::Binary) => Framing::Binary,
+        (false, _) => return text_frame(message),
+    };
+    message.frame(framing, |message| {
+        in_parts(message, raw, websocket::message_frame)
     })
 }
 
-/// The payload alone as a WebSocket frame.
-pub fn raw_frame(message: &Message) -> &Bytes {
-    message.frame(Framing::RawFrame, |message| match message.payload.kind {
-        PayloadKind::Binary => websocket::binary_frame(&[&message.payload.bytes]),
-        PayloadKind::Json | PayloadKind::Text => websocket::text_frame(&message.payload.bytes),
-    })
+/// The same deflated, without making the plain one on the way, unless a small window asks for its
+/// length. `None`: plain it is.
+fn deflated_frame(message: &Message, raw: bool, deflate: Deflate) -> Option<&Bytes> {
+    // An envelope is longer, but what surrounds a short payload would not pay either.
+    if message.payload.written < DEFLATE_FROM {
+        return None;
+    }
+    if !deflate.inflates_all() && !deflate.inflates(plain_frame(message, raw).len()) {
+        return None;
+    }
+    let framing = if raw {
+        Framing::RawDeflated
+    } else {
+        Framing::Deflated
+    };
+    let frame = message.frame(framing, |message| {
+        in_parts(message, raw, websocket::deflated_frame).unwrap_or_default()
+    });
+    (!frame.is_empty()).then_some(frame)
+}
+
+/// Writes the payload of a WebSocket frame.
+fn in_parts<T>(message: &Message, raw: bool, write: impl FnOnce(MessageKind, &[&[u8]]) -> T) -> T {
+    let bytes = &message.payload.bytes;
+    match (raw, message.payload.kind) {
+        (true, PayloadKind::Binary) => return write(MessageKind::Binary, &[bytes]),
+        (true, _) => return write(MessageKind::Text, &[bytes]),
+        (false, PayloadKind::Binary) => {
+            let header = envelope(message, false);
+            // A name that fills 64 KiB: the text form says it, too.
+            if let Ok(len) = u16::try_from(header.len()) {
+                let parts = [&len.to_be_bytes()[..], header.as_bytes(), bytes];
+                return write(MessageKind::Binary, &parts);
+            }
+        }
+        (false, _) => {}
+    }
+    write(MessageKind::Text, &[envelope(message, true).as_bytes()])
 }
 
 /// The envelope; without `data` and its encoding where the bytes follow it.

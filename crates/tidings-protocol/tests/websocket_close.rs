@@ -84,7 +84,7 @@ fn nothing_is_heard_after_a_close_or_an_error() {
         None,
     );
 
-    let mut decoder = Decoder::new(1024);
+    let mut decoder = Decoder::new(1024, None);
     let mut heard = Heard::default();
     heard.feed(
         &mut decoder,

@@ -263,7 +263,7 @@ fn invalid_text_fails_at_its_byte_not_at_the_end_of_its_frame() {
         let payload = [good, &[bad], b"never read".as_slice()].concat();
         let input = frame(FIN | TEXT, &payload);
         let wrong = input.len() - payload.len() + good.len();
-        let mut decoder = Decoder::new(1024);
+        let mut decoder = Decoder::new(1024, None);
         let mut heard = Heard::default();
         heard.feed(&mut decoder, &input[..wrong]);
         assert_eq!(heard, Heard::default(), "{payload:x?}: a valid beginning");

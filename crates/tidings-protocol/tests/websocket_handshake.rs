@@ -15,12 +15,13 @@ const GOOD: [Line; 4] = [
 ];
 
 fn judge(method: &str, version: (u8, u8), lines: &[Line]) -> Result<Handshake, HandshakeError> {
-    accept(method, version, |name| {
+    let values = |name: &'static str| {
         lines
             .iter()
             .filter(move |line| line.0.eq_ignore_ascii_case(name))
             .map(|line| line.1.as_bytes())
-    })
+    };
+    accept(method, version, values, true)
 }
 
 /// A good request without the header `name`, with `lines` instead.
@@ -37,6 +38,8 @@ fn replaced(name: &str, lines: &[Line]) -> Result<Handshake, HandshakeError> {
 fn the_example_of_the_rfc() {
     let expected = Handshake {
         accept: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".into(),
+        deflate: None,
+        extensions: None,
         subprotocol: None,
     };
     assert_eq!(replaced("", &[]), Ok(expected));
@@ -214,6 +217,7 @@ fn refusals_are_400_with_a_hint() {
     for error in [
         HandshakeError::BodyAnnounced,
         HandshakeError::ConnectionNotUpgrade,
+        HandshakeError::ExtensionsInvalid,
         HandshakeError::HttpTooOld,
         HandshakeError::KeyInvalid,
         HandshakeError::MethodNotGet,

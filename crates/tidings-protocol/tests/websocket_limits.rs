@@ -30,7 +30,7 @@ fn a_declared_length_over_the_limit_is_refused_at_the_header() {
         (1 << 63) - 1,
     ] {
         for first in [FIN | TEXT, BINARY] {
-            let mut decoder = Decoder::new(LIMIT);
+            let mut decoder = Decoder::new(LIMIT, None);
             let error = error_of(&mut decoder, &header(first, declared));
             assert_eq!(error, Some(FrameError::MessageTooBig { limit: LIMIT }));
             assert_eq!(decoder.memory(), 0);
@@ -40,7 +40,7 @@ fn a_declared_length_over_the_limit_is_refused_at_the_header() {
 
 #[test]
 fn a_declared_length_within_the_limit_reserves_nothing() {
-    let mut decoder = Decoder::new(LIMIT);
+    let mut decoder = Decoder::new(LIMIT, None);
     feed_quietly(&mut decoder, &header(FIN | BINARY, LIMIT as u64));
     assert_eq!(decoder.memory(), 0);
     for arrived in 1..=10_000 {
@@ -56,7 +56,7 @@ fn a_declared_length_within_the_limit_reserves_nothing() {
 #[test]
 fn the_limit_holds_over_all_fragments_and_exactly() {
     for limit in [0, 1, 10, 200] {
-        let mut decoder = Decoder::new(limit);
+        let mut decoder = Decoder::new(limit, None);
         let mut heard = Heard::default();
         heard.feed(&mut decoder, &frame(FIN | BINARY, &vec![7; limit]));
         assert_eq!(heard.events, [binary(&vec![7; limit])]);
@@ -76,7 +76,7 @@ fn the_limit_holds_over_all_fragments_and_exactly() {
 
 #[test]
 fn a_million_empty_fragments_cost_no_memory() {
-    let mut decoder = Decoder::new(LIMIT);
+    let mut decoder = Decoder::new(LIMIT, None);
     feed_quietly(&mut decoder, &frame(TEXT, b""));
     let fragments = frame(CONTINUATION, b"").repeat(1_000);
     for _ in 0..1_000 {
@@ -119,7 +119,7 @@ fn tiny_fragments_are_copied_a_bounded_number_of_times() {
     .concat();
     for round in [one, with_ping, with_pings] {
         for limit in [100_000, LIMIT] {
-            let mut decoder = Decoder::new(limit);
+            let mut decoder = Decoder::new(limit, None);
             feed_quietly(&mut decoder, &frame(BINARY, b""));
             let growths = growths(&mut decoder, &round);
             assert!(
@@ -133,7 +133,7 @@ fn tiny_fragments_are_copied_a_bounded_number_of_times() {
 
 #[test]
 fn nothing_is_held_between_messages() {
-    let mut decoder = Decoder::new(LIMIT);
+    let mut decoder = Decoder::new(LIMIT, None);
     assert!(decoder.is_idle());
     let input = [
         frame(FIN | TEXT, &[b'a'; 70_000]),

@@ -14,7 +14,7 @@ use std::io::{self, Cursor, Read, Write};
 use proptest::prelude::*;
 use tidings_protocol::websocket::{
     CloseCode, ControlPayload, Decoder, Event, FrameError, MAX_CLOSE_REASON, MessageKind,
-    binary_frame, close_frame, close_reply, ping_frame, pong_frame, text_frame,
+    close_frame, close_reply, message_frame, ping_frame, pong_frame, text_frame,
 };
 use tungstenite::protocol::frame::{
     Frame,
@@ -71,7 +71,7 @@ enum Word {
 
 fn ours(input: &[u8]) -> Vec<Word> {
     let mut heard = Heard::default();
-    heard.feed(&mut Decoder::new(LIMIT), input);
+    heard.feed(&mut Decoder::new(LIMIT, None), input);
     let words = heard.events.into_iter().map(|event| match event {
         Event::Message {
             kind: MessageKind::Text,
@@ -224,12 +224,12 @@ proptest! {
     ) {
         let input = [input, noise].concat();
         let mut whole = Heard::default();
-        whole.feed(&mut Decoder::new(LIMIT), &input);
+        whole.feed(&mut Decoder::new(LIMIT, None), &input);
 
         let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.index(input.len() + 1)).collect();
         cuts.sort_unstable();
         cuts.push(input.len());
-        let (mut pieces, mut decoder, mut start) = (Heard::default(), Decoder::new(LIMIT), 0);
+        let (mut pieces, mut decoder, mut start) = (Heard::default(), Decoder::new(LIMIT, None), 0);
         for end in cuts {
             // A finished decoder takes the rest in silence, so the first error stays.
             pieces.feed(&mut decoder, &input[start..end]);
@@ -237,7 +237,7 @@ proptest! {
         }
         prop_assert_eq!(&pieces, &whole);
 
-        let (mut bytes, mut decoder) = (Heard::default(), Decoder::new(LIMIT));
+        let (mut bytes, mut decoder) = (Heard::default(), Decoder::new(LIMIT, None));
         input.iter().for_each(|byte| bytes.feed(&mut decoder, &[*byte]));
         prop_assert_eq!(&bytes, &whole);
     }
@@ -246,7 +246,7 @@ proptest! {
     fn no_noise_makes_it_panic_or_hold_more_than_it_was_given(
         reads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..20),
     ) {
-        let (mut decoder, mut heard, mut given) = (Decoder::new(1 << 40), Heard::default(), 0);
+        let (mut decoder, mut heard, mut given) = (Decoder::new(1 << 40, None), Heard::default(), 0);
         for read in reads {
             heard.feed(&mut decoder, &read);
             given += read.len();
@@ -288,7 +288,7 @@ proptest! {
         let (head, tail) = data.split_at(data.len() / 2);
         let frames = [
             text_frame(text.as_bytes()),
-            binary_frame(&[head, b"", tail]),
+            message_frame(MessageKind::Binary, &[head, b"", tail]),
             ping_frame(&payload),
             pong_frame(&payload),
             close_frame(CloseCode::GOING_AWAY, &reason),
@@ -347,7 +347,7 @@ fn where_tungstenite_judges_otherwise() {
 
     let never_ends = &frame(FIN | TEXT, b"\xff and more")[..7];
     let mut heard = Heard::default();
-    heard.feed(&mut Decoder::new(LIMIT), never_ends);
+    heard.feed(&mut Decoder::new(LIMIT, None), never_ends);
     assert_eq!(heard.error, Some(FrameError::Utf8Invalid));
     assert_eq!(theirs(Role::Server, never_ends), []);
 }

@@ -61,7 +61,7 @@ pub async fn websocket(
         (1, 0)
     };
     let values = |name| head.headers.get_all(name).iter().map(HeaderValue::as_bytes);
-    let handshake = match ws::accept(head.method.as_str(), version, values) {
+    let handshake = match ws::accept(head.method.as_str(), version, values, false) {
         Ok(handshake) => handshake,
         Err(error) => return Ok(bad_handshake(app, error).into()),
     };

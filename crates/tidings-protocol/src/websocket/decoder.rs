@@ -1,4 +1,5 @@
-//! Client bytes to events, in any cut, with every rule that RFC 6455 has for a server that reads.
+//! Client bytes to events, in any cut, with every rule that RFC 6455 has for a server that reads,
+//! and RFC 7692 where compression was negotiated.
 //! It does not answer: pongs, the closing handshake and the close frame of an error are the
 //! connection's, as are time and rate limits.
 
@@ -7,8 +8,9 @@ use std::mem;
 use bytes::Bytes;
 
 use super::frame::{ClientHeader, MAX_CLIENT_HEADER, append_unmasked};
+use super::inflate::inflate;
 use super::utf8::Utf8;
-use super::{CloseFrame, FrameError, MAX_CONTROL_PAYLOAD, Opcode};
+use super::{CloseFrame, Deflate, FrameError, MAX_CONTROL_PAYLOAD, Opcode};
 
 /// Whether a message is text or bytes (section 5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +50,8 @@ pub enum Event {
     Message {
         /// Text or bytes.
         kind: MessageKind,
-        /// The payload over all fragments, in memory of exactly its size; valid UTF-8 if `kind` is
-        /// text.
+        /// The payload over all fragments, inflated, in memory of exactly its size; valid UTF-8 if
+        /// `kind` is text.
         data: Bytes,
     },
     /// To be answered with [`super::pong_frame`].
@@ -62,16 +64,28 @@ pub enum Event {
 /// incomplete, and then in proportion to what has arrived, never to what a header declared: at most
 /// twice that, and at most the message limit plus one control frame. Time is linear in the bytes
 /// fed, however many fragments they make.
+///
+/// A deflated message is held as it came, of which an eighth more than the limit is taken, and
+/// inflated when it is whole, within one call that then holds both. No window is held for a
+/// connection.
 #[derive(Debug)]
 pub struct Decoder {
-    /// The message under way, unmasked; behind it the control frame under way, which may stand
-    /// between fragments.
+    /// The message under way, unmasked and, if it is deflated, as it came; behind it the control
+    /// frame under way, which may stand between fragments.
     buffer: Vec<u8>,
     max_message: usize,
     stage: Stage,
-    /// The kind of the message under way: from its first header to its last byte.
-    message: Option<MessageKind>,
+    /// The message under way: from its first header to its last byte.
+    message: Option<PartialMessage>,
     utf8: Utf8,
+    /// Whether the client may deflate.
+    inflates: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PartialMessage {
+    kind: MessageKind,
+    is_deflated: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,15 +97,17 @@ enum Stage {
 }
 
 impl Decoder {
-    /// A decoder for messages of up to `max_message` bytes, counted over all fragments.
+    /// A decoder for messages of up to `max_message` bytes, counted over all fragments and
+    /// inflated, which may be deflated if the handshake agreed on `deflate`.
     #[must_use]
-    pub const fn new(max_message: usize) -> Self {
+    pub const fn new(max_message: usize, deflate: Option<Deflate>) -> Self {
         Self {
             buffer: Vec::new(),
             max_message,
             stage: Stage::Header(PartialHeader::EMPTY),
             message: None,
             utf8: Utf8::Boundary,
+            inflates: deflate.is_some(),
         }
     }
 
@@ -103,14 +119,14 @@ impl Decoder {
     ///
     /// # Errors
     /// At the first byte that breaks a rule; for text at the first byte that is not UTF-8, and for
-    /// a message that is too big at the header that says so. [`FrameError::close_code`] is what to
-    /// answer.
+    /// a message that is too big at the header that says so. What is wrong within a deflated message
+    /// shows at its last byte. [`FrameError::close_code`] is what to answer.
     pub fn decode(&mut self, input: &mut &[u8]) -> Result<Option<Event>, FrameError> {
         let decoded = self.advance(input);
         if matches!(decoded, Err(_) | Ok(Some(Event::Close(_)))) {
             *self = Self {
                 stage: Stage::Finished,
-                ..Self::new(self.max_message)
+                ..Self::new(self.max_message, None)
             };
         }
         decoded
@@ -138,7 +154,7 @@ impl Decoder {
     fn advance(&mut self, input: &mut &[u8]) -> Result<Option<Event>, FrameError> {
         loop {
             match &mut self.stage {
-                Stage::Header(partial) => match partial.take(input)? {
+                Stage::Header(partial) => match partial.take(input, self.inflates)? {
                     Some(header) => self.begin_frame(header)?,
                     None => return Ok(None),
                 },
@@ -160,19 +176,9 @@ impl Decoder {
     }
 
     fn begin_frame(&mut self, header: ClientHeader) -> Result<(), FrameError> {
-        let kind = match header.opcode {
-            Opcode::Text => Some(MessageKind::Text),
-            Opcode::Binary => Some(MessageKind::Binary),
-            Opcode::Continuation if self.message.is_none() => {
-                return Err(FrameError::ContinuationUnexpected);
-            }
-            _ => None,
-        };
-        if kind.is_some() && self.message.is_some() {
-            return Err(FrameError::FragmentExpected);
-        }
-        let payload_len = self.check_length(header)?;
-        self.message = kind.or(self.message);
+        let message = self.message_with(header)?;
+        let payload_len = self.check_length(header, message)?;
+        self.message = message;
         self.stage = Stage::Payload(PartialFrame {
             remaining: payload_len,
             mask: header.mask,
@@ -187,19 +193,54 @@ impl Decoder {
         Ok(())
     }
 
-    fn check_length(&self, header: ClientHeader) -> Result<usize, FrameError> {
+    /// The message under way once a frame with this header has begun.
+    fn message_with(&self, header: ClientHeader) -> Result<Option<PartialMessage>, FrameError> {
+        let kind = match header.opcode {
+            Opcode::Text => MessageKind::Text,
+            Opcode::Binary => MessageKind::Binary,
+            Opcode::Continuation if self.message.is_none() => {
+                return Err(FrameError::ContinuationUnexpected);
+            }
+            _ => return Ok(self.message),
+        };
+        if self.message.is_some() {
+            return Err(FrameError::FragmentExpected);
+        }
+        Ok(Some(PartialMessage {
+            kind,
+            is_deflated: header.is_deflated,
+        }))
+    }
+
+    fn check_length(
+        &self,
+        header: ClientHeader,
+        message: Option<PartialMessage>,
+    ) -> Result<usize, FrameError> {
         // Control frames were measured with their header and do not count: the buffer holds the
         // message alone here.
         let most = if header.opcode.is_control() {
             MAX_CONTROL_PAYLOAD
         } else {
-            self.max_message - self.buffer.len()
+            self.most_buffered(message) - self.buffer.len()
         };
         match usize::try_from(header.payload_len) {
             Ok(len) if len <= most => Ok(len),
             _ => Err(FrameError::MessageTooBig {
                 limit: self.max_message,
             }),
+        }
+    }
+
+    /// The most that may come of `message`. Deflated, even what cannot be compressed becomes at most
+    /// an eighth longer, unless it is flushed every few bytes: by codes of 9 bits for 8.
+    fn most_buffered(&self, message: Option<PartialMessage>) -> usize {
+        const LEAST_DEFLATED: usize = 64;
+        if message.is_some_and(|message| message.is_deflated) {
+            self.max_message
+                .saturating_add(self.max_message / 8 + LEAST_DEFLATED)
+        } else {
+            self.max_message
         }
     }
 
@@ -214,7 +255,7 @@ impl Decoder {
         let start = self.buffer.len();
         self.make_room(arrived.len(), frame);
         append_unmasked(&mut self.buffer, arrived, &mut frame.mask);
-        if !frame.opcode.is_control() && self.message == Some(MessageKind::Text) {
+        if !frame.opcode.is_control() && self.message.is_some_and(PartialMessage::is_plain_text) {
             self.utf8.feed(&self.buffer[start..])?;
         }
         frame.remaining -= arrived.len();
@@ -235,7 +276,8 @@ impl Decoder {
         let most = if is_last {
             self.buffer.len() + frame.remaining
         } else {
-            self.max_message.saturating_add(MAX_CONTROL_PAYLOAD)
+            self.most_buffered(self.message)
+                .saturating_add(MAX_CONTROL_PAYLOAD)
         };
         let capacity = needed.max(self.buffer.capacity().saturating_mul(2).min(most));
         self.buffer.reserve_exact(capacity - self.buffer.len());
@@ -263,15 +305,24 @@ impl Decoder {
     }
 
     fn take_message(&mut self) -> Result<Option<Event>, FrameError> {
-        if !self.utf8.is_complete() {
+        let Some(PartialMessage { kind, is_deflated }) = self.message.take() else {
+            return Ok(None);
+        };
+        let mut data = mem::take(&mut self.buffer);
+        if is_deflated {
+            data = inflate(&data, kind, self.max_message)?;
+        } else if !self.utf8.is_complete() {
             return Err(FrameError::Utf8Invalid);
         }
         // A log may keep the message for hours: without the slack of its growth.
-        let data = Bytes::from(mem::take(&mut self.buffer).into_boxed_slice());
-        Ok(self
-            .message
-            .take()
-            .map(|kind| Event::Message { kind, data }))
+        let data = Bytes::from(data.into_boxed_slice());
+        Ok(Some(Event::Message { kind, data }))
+    }
+}
+
+impl PartialMessage {
+    fn is_plain_text(self) -> bool {
+        self.kind == MessageKind::Text && !self.is_deflated
     }
 }
 
@@ -289,11 +340,15 @@ impl PartialHeader {
     };
 
     /// Takes from `input` what belongs to the header; the header once it is whole.
-    fn take(&mut self, input: &mut &[u8]) -> Result<Option<ClientHeader>, FrameError> {
+    fn take(
+        &mut self,
+        input: &mut &[u8],
+        inflates: bool,
+    ) -> Result<Option<ClientHeader>, FrameError> {
         let had = usize::from(self.len);
         let filled = MAX_CLIENT_HEADER.min(had + input.len());
         self.bytes[had..filled].copy_from_slice(&input[..filled - had]);
-        let parsed = ClientHeader::parse(&self.bytes[..filled])?;
+        let parsed = ClientHeader::parse(&self.bytes[..filled], inflates)?;
         // What was copied past the header's end stays in the input.
         let end = parsed.map_or(filled, |(_, end)| end);
         *input = &input[end - had..];

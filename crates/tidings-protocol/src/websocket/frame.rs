@@ -3,7 +3,7 @@
 
 use std::ops::Deref;
 
-use super::FrameError;
+use super::{FrameError, MessageKind};
 
 /// The most that a control frame can carry, in bytes (section 5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
@@ -14,6 +14,8 @@ const MAX_SERVER_HEADER: usize = 10;
 
 const FIN: u8 = 0x80;
 const RESERVED_BITS: u8 = 0x70;
+/// "Deflated", on the first frame of a message (RFC 7692, section 6).
+pub(super) const RSV1: u8 = 0x40;
 const OPCODE_BITS: u8 = 0x0f;
 const MASKED: u8 = 0x80;
 const LENGTH_BITS: u8 = 0x7f;
@@ -59,10 +61,21 @@ impl Opcode {
     }
 }
 
+impl From<MessageKind> for Opcode {
+    fn from(kind: MessageKind) -> Self {
+        match kind {
+            MessageKind::Binary => Self::Binary,
+            MessageKind::Text => Self::Text,
+        }
+    }
+}
+
 /// The header of a client's frame, checked as far as one header can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClientHeader {
     pub(super) fin: bool,
+    /// Only on the first frame of a message.
+    pub(super) is_deflated: bool,
     pub(super) opcode: Opcode,
     /// As declared: not to be trusted, and never a reason to allocate.
     pub(super) payload_len: u64,
@@ -72,12 +85,12 @@ pub(super) struct ClientHeader {
 impl ClientHeader {
     /// Parses the header at the start of `bytes` and tells how many bytes it took; `None` if it
     /// goes on behind them. A wrong byte is reported as soon as it is there, whatever is still
-    /// missing.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, FrameError> {
+    /// missing. `inflates`: whether deflated messages are taken.
+    pub(super) fn parse(bytes: &[u8], inflates: bool) -> Result<Option<(Self, usize)>, FrameError> {
         let Some(&first) = bytes.first() else {
             return Ok(None);
         };
-        let (fin, opcode) = parse_first(first)?;
+        let opcode = parse_first(first, inflates)?;
         let Some(&second) = bytes.get(1) else {
             return Ok(None);
         };
@@ -89,7 +102,8 @@ impl ClientHeader {
             return Ok(None);
         };
         let header = Self {
-            fin,
+            fin: first & FIN != 0,
+            is_deflated: first & RSV1 != 0,
             opcode,
             payload_len,
             mask,
@@ -98,16 +112,18 @@ impl ClientHeader {
     }
 }
 
-fn parse_first(byte: u8) -> Result<(bool, Opcode), FrameError> {
-    if byte & RESERVED_BITS != 0 {
+fn parse_first(byte: u8, inflates: bool) -> Result<Opcode, FrameError> {
+    let opcode = Opcode::parse(byte & OPCODE_BITS);
+    let begins_message = matches!(opcode, Ok(Opcode::Binary | Opcode::Text));
+    let used = if inflates && begins_message { RSV1 } else { 0 };
+    if byte & RESERVED_BITS & !used != 0 {
         return Err(FrameError::ReservedBits);
     }
-    let fin = byte & FIN != 0;
-    let opcode = Opcode::parse(byte & OPCODE_BITS)?;
-    if opcode.is_control() && !fin {
+    let opcode = opcode?;
+    if opcode.is_control() && byte & FIN == 0 {
         return Err(FrameError::ControlFragmented);
     }
-    Ok((fin, opcode))
+    Ok(opcode)
 }
 
 fn parse_second(byte: u8, opcode: Opcode) -> Result<u8, FrameError> {
@@ -243,9 +259,22 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_deflated_only_where_that_was_agreed_on() {
+        for first in [0xc1, 0xc2, 0x41, 0x42] {
+            let refused = ClientHeader::parse(&[first], false);
+            assert_eq!(refused, Err(FrameError::ReservedBits));
+            let parsed = ClientHeader::parse(&[first, 0x80, 0, 0, 0, 0], true);
+            assert!(matches!(parsed, Ok(Some((header, 6))) if header.is_deflated));
+        }
+    }
+
+    #[test]
     fn wrong_bytes_are_refused_before_the_header_is_whole() {
         for (bytes, expected) in [
-            (&[0xc1][..], FrameError::ReservedBits),
+            (&[0xa1][..], FrameError::ReservedBits),
+            (&[0xc0], FrameError::ReservedBits),
+            (&[0xc9], FrameError::ReservedBits),
+            (&[0xc3], FrameError::ReservedBits),
             (&[0x83], FrameError::ReservedOpcode(3)),
             (&[0x09], FrameError::ControlFragmented),
             (&[0x81, 0x00], FrameError::NotMasked),
@@ -260,8 +289,11 @@ mod tests {
                 FrameError::LengthOverflow,
             ),
         ] {
-            assert_eq!(ClientHeader::parse(bytes), Err(expected));
-            assert_eq!(ClientHeader::parse(&bytes[..bytes.len() - 1]), Ok(None));
+            for inflates in [false, true] {
+                assert_eq!(ClientHeader::parse(bytes, inflates), Err(expected));
+                let cut = ClientHeader::parse(&bytes[..bytes.len() - 1], inflates);
+                assert_eq!(cut, Ok(None));
+            }
         }
     }
 }

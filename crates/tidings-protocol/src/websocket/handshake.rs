@@ -1,11 +1,13 @@
 //! The server's part of the opening handshake (RFC 6455, section 4.2) as a function of plain
-//! values. It knows no HTTP library, writes no response, negotiates no extension, and judges
-//! neither `Origin` nor `Host` nor who the client is.
+//! values. It knows no HTTP library, writes no response, and judges neither `Origin` nor `Host` nor
+//! who the client is.
 
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha1::{Digest, Sha1};
+
+use super::extension::{Deflate, Offer};
 
 /// The subprotocol that the server speaks, with or without being asked for it.
 pub const SUBPROTOCOL: &str = "tidings.v1";
@@ -18,6 +20,10 @@ const KEY_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 pub struct Handshake {
     /// The value of `Sec-WebSocket-Accept`.
     pub accept: String,
+    /// What was agreed on about compression; `None`: no frame is compressed.
+    pub deflate: Option<Deflate>,
+    /// The value of `Sec-WebSocket-Extensions`, which says the same; `None`: no such header.
+    pub extensions: Option<String>,
     /// The value of `Sec-WebSocket-Protocol`: [`SUBPROTOCOL`] if it was offered; `None`: no such
     /// header.
     pub subprotocol: Option<&'static str>,
@@ -31,6 +37,8 @@ pub enum HandshakeError {
     BodyAnnounced,
     /// `Connection` does not hold the token `upgrade`.
     ConnectionNotUpgrade,
+    /// `Sec-WebSocket-Extensions` is not a list of extensions (section 9.1).
+    ExtensionsInvalid,
     /// HTTP/1.0 or older.
     HttpTooOld,
     /// `Sec-WebSocket-Key` is missing, there twice, or not the base64 of 16 bytes.
@@ -75,6 +83,9 @@ impl fmt::Display for HandshakeError {
             Self::ConnectionNotUpgrade => {
                 "send \"Connection: Upgrade\"; if you do, a proxy on the way drops it and must be told to pass upgrades on"
             }
+            Self::ExtensionsInvalid => {
+                "write Sec-WebSocket-Extensions as a list such as \"permessage-deflate; client_max_window_bits\", or leave it out"
+            }
             Self::HttpTooOld => "a WebSocket upgrade needs HTTP/1.1; a proxy on the way may speak HTTP/1.0 to this server",
             Self::KeyInvalid => "send exactly one Sec-WebSocket-Key: 16 random bytes in base64 (24 characters)",
             Self::MethodNotGet => "a WebSocket upgrade is a GET request",
@@ -88,10 +99,10 @@ impl std::error::Error for HandshakeError {}
 
 /// Judges a request for an upgrade. `http_version` is (1, 1) for HTTP/1.1. `headers` gives all
 /// values of the header of a name (in lower case; to be compared in any case), each as it stood in
-/// a line of its own.
+/// a line of its own. `compresses`: whether permessage-deflate is agreed to where it is offered.
 ///
 /// # Errors
-/// The first condition of section 4.2.1 that is not met.
+/// The first condition of section 4.2.1 that is not met; last comes the grammar of section 9.1.
 ///
 /// ```
 /// use tidings_protocol::websocket::accept;
@@ -103,22 +114,50 @@ impl std::error::Error for HandshakeError {}
 ///     ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
 /// ];
 /// let values = |name| request.iter().filter(move |line| line.0 == name).map(|line| line.1.as_bytes());
-/// let handshake = accept("GET", (1, 1), values)?;
+/// let handshake = accept("GET", (1, 1), values, true)?;
 /// assert_eq!(handshake.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+/// assert_eq!(handshake.extensions, None, "none was offered");
 /// # Ok::<(), tidings_protocol::websocket::HandshakeError>(())
 /// ```
 pub fn accept<'h, I>(
     method: &str,
     http_version: (u8, u8),
     headers: impl Fn(&'static str) -> I,
+    compresses: bool,
 ) -> Result<Handshake, HandshakeError>
 where
     I: Iterator<Item = &'h [u8]>,
 {
+    check_upgrade(method, http_version, &headers)?;
+    let version = only(headers("sec-websocket-version"));
+    if version != Some(b"13") {
+        return Err(HandshakeError::VersionUnsupported);
+    }
+    let key = only(headers("sec-websocket-key"))
+        .filter(|key| is_key(key))
+        .ok_or(HandshakeError::KeyInvalid)?;
+    let deflate_offer = Offer::first(headers("sec-websocket-extensions"))
+        .map_err(|_| HandshakeError::ExtensionsInvalid)?
+        .filter(|_| compresses);
+    let offered =
+        tokens(headers("sec-websocket-protocol")).any(|token| token == SUBPROTOCOL.as_bytes());
+    Ok(Handshake {
+        accept: accept_key(key),
+        deflate: deflate_offer.map(Offer::deflate),
+        extensions: deflate_offer.map(Offer::response),
+        subprotocol: offered.then_some(SUBPROTOCOL),
+    })
+}
+
+fn check_upgrade<'h, I: Iterator<Item = &'h [u8]>>(
+    method: &str,
+    http_version: (u8, u8),
+    headers: &impl Fn(&'static str) -> I,
+) -> Result<(), HandshakeError> {
     let require = |met: bool, error| if met { Ok(()) } else { Err(error) };
     require(method == "GET", HandshakeError::MethodNotGet)?;
     require(http_version >= (1, 1), HandshakeError::HttpTooOld)?;
-    require(!announces_body(&headers), HandshakeError::BodyAnnounced)?;
+    require(!announces_body(headers), HandshakeError::BodyAnnounced)?;
     require(
         requests_upgrade(headers("upgrade")),
         HandshakeError::UpgradeNotWebsocket,
@@ -127,18 +166,7 @@ where
     require(
         tokens(headers("connection")).any(is_upgrade),
         HandshakeError::ConnectionNotUpgrade,
-    )?;
-    let version = only(headers("sec-websocket-version"));
-    require(version == Some(b"13"), HandshakeError::VersionUnsupported)?;
-    let key = only(headers("sec-websocket-key"))
-        .filter(|key| is_key(key))
-        .ok_or(HandshakeError::KeyInvalid)?;
-    let offered =
-        tokens(headers("sec-websocket-protocol")).any(|token| token == SUBPROTOCOL.as_bytes());
-    Ok(Handshake {
-        accept: accept_key(key),
-        subprotocol: offered.then_some(SUBPROTOCOL),
-    })
+    )
 }
 
 /// Whether a request with these values of `Upgrade` asks for a WebSocket, rightly or not.

@@ -2,12 +2,16 @@
 //! function of plain values, client bytes to [`Event`]s, and server frames to bytes.
 //!
 //! It deliberately does not read or write sockets, answer pings, run the closing handshake, keep
-//! time, or know what a message means. It speaks no extension: a frame that uses one is refused.
+//! time, or know what a message means.
+//!
+//! It speaks one extension, permessage-deflate (RFC 7692), where it is negotiated, and never takes
+//! a context over from one message to the next: a message is deflated once for all its readers, and
+//! a connection holds neither compressor nor window. Those belong to threads.
 //!
 //! ```
 //! use tidings_protocol::websocket::{Decoder, Event, pong_frame};
 //!
-//! let mut decoder = Decoder::new(64 * 1024);
+//! let mut decoder = Decoder::new(64 * 1024, None);
 //! let mut input: &[u8] = &[0x89, 0x82, 1, 2, 3, 4, b'h' ^ 1, b'i' ^ 2];
 //! let mut output = Vec::new();
 //! while let Some(event) = decoder.decode(&mut input)? {
@@ -21,15 +25,20 @@
 
 mod close;
 mod decoder;
+mod deflate;
 mod encode;
 mod error;
+mod extension;
 mod frame;
 mod handshake;
+mod inflate;
 mod utf8;
 
 pub use close::{CloseCode, CloseFrame, MAX_CLOSE_REASON};
 pub use decoder::{ControlPayload, Decoder, Event, MessageKind};
-pub use encode::{binary_frame, close_frame, close_reply, ping_frame, pong_frame, text_frame};
+pub use deflate::{DEFLATE_FROM, deflated_frame};
+pub use encode::{close_frame, close_reply, message_frame, ping_frame, pong_frame, text_frame};
 pub use error::FrameError;
+pub use extension::Deflate;
 pub use frame::{EncodedHeader, MAX_CONTROL_PAYLOAD, Opcode, frame_header};
 pub use handshake::{Handshake, HandshakeError, SUBPROTOCOL, accept, requests_upgrade};

@@ -1,9 +1,13 @@
 //! Client frames byte by byte, and a decoder run to its end. No test of its own.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use tidings_protocol::websocket::{ControlPayload, Decoder, Event, FrameError, MessageKind};
+use flate2::{Compress, Compression, FlushCompress};
+use tidings_protocol::websocket::{
+    ControlPayload, Decoder, Deflate, Event, FrameError, MessageKind,
+};
 
 pub const FIN: u8 = 0x80;
+pub const RSV1: u8 = 0x40;
 pub const CONTINUATION: u8 = 0;
 pub const TEXT: u8 = 1;
 pub const BINARY: u8 = 2;
@@ -63,7 +67,12 @@ impl Heard {
 
 /// Decodes `input` in pieces of `piece` bytes.
 pub fn hear(input: &[u8], piece: usize) -> Heard {
-    let mut decoder = Decoder::new(1 << 20);
+    hear_where(None, input, piece)
+}
+
+/// The same where compression was agreed on, or not.
+pub fn hear_where(deflate: Option<Deflate>, input: &[u8], piece: usize) -> Heard {
+    let mut decoder = Decoder::new(1 << 20, deflate);
     let mut heard = Heard::default();
     for read in input.chunks(piece) {
         heard.feed(&mut decoder, read);
@@ -72,6 +81,21 @@ pub fn hear(input: &[u8], piece: usize) -> Heard {
         }
     }
     heard
+}
+
+/// What a handshake with the largest window agrees on.
+pub fn agreed() -> Option<Deflate> {
+    Some(Deflate::new(15).expect("8 to 15"))
+}
+
+/// `data` as one deflated message has it.
+pub fn deflated(data: &[u8], level: u32) -> Vec<u8> {
+    let mut deflated = Vec::with_capacity(data.len() + data.len() / 8 + 64);
+    Compress::new(Compression::new(level), false)
+        .compress_vec(data, &mut deflated, FlushCompress::Sync)
+        .expect("room enough");
+    assert_eq!(deflated.split_off(deflated.len() - 4), [0, 0, 0xff, 0xff]);
+    deflated
 }
 
 pub fn text(data: &str) -> Event {
@@ -94,9 +118,20 @@ pub fn control(payload: &[u8]) -> ControlPayload {
 
 /// The events and the error of `frames`, the same for every cut.
 pub fn check(what: &str, frames: &[Vec<u8>], events: &[Event], error: Option<FrameError>) {
+    check_where(None, what, frames, events, error);
+}
+
+/// The same where compression was agreed on, or not.
+pub fn check_where(
+    deflate: Option<Deflate>,
+    what: &str,
+    frames: &[Vec<u8>],
+    events: &[Event],
+    error: Option<FrameError>,
+) {
     let input = frames.concat();
     for piece in [input.len(), input.len() / 2 + 1, 7, 1] {
-        let heard = hear(&input, piece.max(1));
+        let heard = hear_where(deflate, &input, piece.max(1));
         assert_eq!(heard.events, events, "{what}, pieces of {piece}");
         assert_eq!(heard.error, error, "{what}, pieces of {piece}");
     }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use serde_json::value::RawValue;
 use tidings_core::{
-    Budget, ChannelName, ClientId, Cursor, Delivery, Feed, Limits, Message, Opened, PayloadKind,
+    Budget, ChannelName, ClientId, Cursor, Delivery, Feed, Limits, Message, Opened,
 };
 use tidings_protocol::allowance::Allowance;
 use tidings_protocol::envelope::{self, Hello, Notice};
@@ -119,7 +119,7 @@ impl WebSocket {
             client,
             user: None,
             raw: None,
-            decoder: Decoder::new(app.limits().command_bytes),
+            decoder: Decoder::new(app.limits().command_bytes, None),
             unread: Bytes::new(),
             running: None,
             replies: VecDeque::new(),
@@ -299,11 +299,7 @@ impl WebSocket {
 
     fn deliver(&mut self, delivery: &Delivery, out: &mut Outbox) {
         if let Delivery::Message(_, message) = delivery {
-            let frame = match (&self.raw, message.payload.kind) {
-                (Some(_), _) => envelope::raw_frame(message),
-                (None, PayloadKind::Binary) => envelope::binary_frame(message),
-                (None, _) => envelope::text_frame(message),
-            };
+            let frame = envelope::websocket_frame(message, self.raw.is_some(), None);
             return out.push_message(frame.clone());
         }
         let channel = self
