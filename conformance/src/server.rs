@@ -68,7 +68,13 @@ impl TestServer {
     /// A server over a broker of the test's own.
     pub async fn over(broker: Arc<dyn Broker>, options: Options) -> Self {
         let rules = Rulebook::new(options.history, &options.limits);
-        let app = App::new(Hub::new(broker, rules, options.limits), options.access);
+        let app = App::new(
+            Hub::new(broker, rules, options.limits),
+            tidings_server::Options {
+                access: options.access,
+                compresses: true,
+            },
+        );
         let server = bind(options.addr, 2, app.clone())
             .await
             .expect("a free port");

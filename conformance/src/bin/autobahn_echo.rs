@@ -109,7 +109,7 @@ fn upgrade(head: &str) -> Result<(String, Option<Deflate>), String> {
             let mut answer = format!(
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                  Sec-WebSocket-Accept: {}\r\n",
-                handshake.accept
+                handshake.accept.as_deref().unwrap_or("")
             );
             if let Some(extensions) = handshake.extensions {
                 answer += &format!("Sec-WebSocket-Extensions: {extensions}\r\n");

@@ -12,10 +12,29 @@ use crate::clock::Clock;
 use crate::publish::check_size;
 use crate::stats::ServerStats;
 
+/// What can be chosen besides the limits.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Who may ask.
+    pub access: AccessRules,
+    /// WebSocket messages are compressed for clients that offer it (RFC 7692).
+    pub compresses: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            access: AccessRules::default(),
+            compresses: true,
+        }
+    }
+}
+
 /// A hub and the rules of its door.
 pub struct App {
     pub(crate) hub: Arc<Hub>,
     pub(crate) access: AccessRules,
+    pub(crate) compresses: bool,
     pub(crate) stats: ServerStats,
     pub(crate) clock: Clock,
     streams: Mutex<HashMap<u64, Arc<Signal>>>,
@@ -28,10 +47,11 @@ const NO_CHANNEL: u32 = u32::MAX;
 
 impl App {
     /// An app over `hub`.
-    pub fn new(hub: Arc<Hub>, access: AccessRules) -> Arc<Self> {
+    pub fn new(hub: Arc<Hub>, options: Options) -> Arc<Self> {
         Arc::new(Self {
             hub,
-            access,
+            access: options.access,
+            compresses: options.compresses,
             stats: ServerStats::default(),
             clock: Clock::new(),
             streams: Mutex::default(),

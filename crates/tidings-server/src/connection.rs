@@ -30,11 +30,13 @@ async fn clear<IO>(app: Arc<App>, mut io: IO, via: Via, stop: watch::Receiver<bo
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Ok(Ok(before)) = timeout(app.limits().head_time, first_bytes(&mut io)).await else {
+    // In boxes, here and below: what is needed at first, or by some, is not every connection's memory.
+    let first = Box::pin(timeout(app.limits().head_time, first_bytes(&mut io)));
+    let Ok(Ok(before)) = first.await else {
         return;
     };
     if before.starts_with(PREFACE) {
-        http2::serve(app, io, before, via, stop).await;
+        Box::pin(http2::serve(app, io, before, via, stop)).await;
     } else {
         http1::serve(app, io, before, via, stop).await;
     }

@@ -61,7 +61,7 @@ pub async fn serve<IO>(
         let Some((mut socket, unread, leaving)) = requests.await else {
             return;
         };
-        let Some(rest) = stream(&app, &mut socket, unread, *leaving).await else {
+        let Some(rest) = stream(&app, &mut socket, unread, leaving).await else {
             return;
         };
         (io, before) = (socket, rest);
@@ -69,44 +69,44 @@ pub async fn serve<IO>(
 }
 
 /// Runs a stream after its head; gives the bytes of the next request if the connection goes on.
-async fn stream<IO>(app: &Arc<App>, io: &mut IO, unread: Bytes, leaving: Leaving) -> Option<Bytes>
+async fn stream<IO>(
+    app: &Arc<App>,
+    io: &mut IO,
+    unread: Bytes,
+    leaving: Box<Leaving>,
+) -> Option<Bytes>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let framing = head::framing(&leaving.takeover.stream, leaving.version);
-    let head = head::head_bytes(&leaving, framing);
-    let wire = Socket::new(io, head, framing);
-    let end = match leaving.takeover.stream {
-        Stream::LongPoll(session) => pumped(app, wire, session, unread).await,
-        Stream::Sse(session) => pumped(app, wire, session, unread).await,
-        Stream::WebSocket(session) => pumped(app, wire, session, unread).await,
+    let keep_alive = leaving.keep_alive;
+    let (mut wire, stream) = begin(io, leaving);
+    let end = match stream {
+        Stream::LongPoll(session) => pump::run(app, &mut wire, heard(session, unread)).await,
+        Stream::Sse(session) => pump::run(app, &mut wire, heard(session, unread)).await,
+        Stream::WebSocket(session) => pump::run(app, &mut wire, heard(session, unread)).await,
     };
     match end {
-        End::NextRequest(rest) if leaving.keep_alive => return Some(rest),
-        End::NextRequest(_) | End::Close => {
-            // Boxed: it is needed at the end only, and its buffer is not small.
-            Box::pin(async { pump::linger(&mut Socket::bare(io)).await }).await;
-        }
+        End::NextRequest(rest) if keep_alive => return Some(rest),
+        // Boxed: it is needed at the end only, and its buffer is not small.
+        End::NextRequest(_) | End::Close => Box::pin(pump::linger(&mut wire)).await,
         End::Cut => {}
     }
     None
 }
 
-async fn pumped<IO, S>(
-    app: &Arc<App>,
-    mut wire: Socket<'_, IO>,
-    mut session: Box<S>,
-    unread: Bytes,
-) -> End
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-    S: Session,
-{
+/// The wire of a stream, with its head; of what came with it, only the session stays.
+fn begin<IO>(io: &mut IO, leaving: Box<Leaving>) -> (Socket<'_, IO>, Stream) {
+    let framing = head::framing(&leaving.takeover.stream, leaving.version);
+    let head = head::head_bytes(&leaving, framing);
+    (Socket::new(io, head, framing), leaving.takeover.stream)
+}
+
+/// The session, which has heard what was read ahead of it.
+fn heard<S: Session>(mut session: Box<S>, unread: Bytes) -> Box<S> {
     if !unread.is_empty() {
         session.input(&unread);
-        drop(unread);
     }
-    pump::run(app, &mut wire, session).await
+    session
 }
 
 /// Answers requests until the connection ends or one of them becomes a stream.

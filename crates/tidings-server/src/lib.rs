@@ -35,7 +35,7 @@ mod workers;
 mod write_deadline;
 
 pub use access::AccessRules;
-pub use app::App;
+pub use app::{App, Options};
 pub use metrics::render as metrics;
 pub use publish::check_key as idempotency_key;
 pub use serve::{Server, bind};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Version, request};
-use tidings_protocol::websocket::{self as ws, HandshakeError};
+use tidings_protocol::websocket::{self as ws, Handshake, HandshakeError};
 use tidings_protocol::{Code, Problem};
 use tokio::time::Instant;
 
@@ -14,6 +14,7 @@ use crate::refuse::unavailable;
 use crate::reply::{Answer, Reply, Takeover, empty, guard, no_buffering, refusal};
 use crate::stats::Transport;
 use crate::transport::{LongPoll, Sse, Stream, WebSocket, poll};
+use crate::via::via;
 
 /// Begins a reading that is no WebSocket.
 pub async fn start(
@@ -61,7 +62,12 @@ pub async fn websocket(
         (1, 0)
     };
     let values = |name| head.headers.get_all(name).iter().map(HeaderValue::as_bytes);
-    let handshake = match ws::accept(head.method.as_str(), version, values, false) {
+    let tunnel = via(head).tunnel;
+    let handshake = match tunnel {
+        true => ws::accept_tunnel(values, app.compresses),
+        false => ws::accept(head.method.as_str(), version, values, app.compresses),
+    };
+    let handshake = match handshake {
         Ok(handshake) => handshake,
         Err(error) => return Ok(bad_handshake(app, error).into()),
     };
@@ -72,33 +78,51 @@ pub async fn websocket(
         }
         let client = app.new_client();
         let feed = reading.open(app, Some(client)).await?;
-        Ok(WebSocket::new(app, feed, client, &reading))
+        Ok(WebSocket::new(
+            app,
+            feed,
+            client,
+            &reading,
+            handshake.deflate,
+        ))
     };
     let stream = match opened.await {
         Ok(stream) => stream,
         Err(problem) => {
             app.stats.refused(&problem);
-            WebSocket::refused(app, &problem)
+            WebSocket::refused(app, &problem, handshake.deflate)
         }
     };
-    let mut headers = HeaderMap::new();
-    let mut set = |name: HeaderName, value: &str| {
-        headers.insert(
-            name,
-            HeaderValue::from_str(value).expect("tokens and base64"),
-        );
+    let status = match tunnel {
+        true => StatusCode::OK,
+        false => StatusCode::SWITCHING_PROTOCOLS,
     };
-    set(header::UPGRADE, "websocket");
-    set(header::CONNECTION, "Upgrade");
-    set(header::SEC_WEBSOCKET_ACCEPT, &handshake.accept);
-    if let Some(subprotocol) = handshake.subprotocol {
-        set(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
-    }
     Ok(takeover(
-        StatusCode::SWITCHING_PROTOCOLS,
-        headers,
+        status,
+        websocket_headers(&handshake),
         Stream::WebSocket(Box::new(stream)),
     ))
+}
+
+fn websocket_headers(handshake: &Handshake) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut set = |name: HeaderName, value: Option<&str>| {
+        if let Some(value) = value {
+            let value = HeaderValue::from_str(value).expect("tokens and base64");
+            headers.insert(name, value);
+        }
+    };
+    if let Some(accept) = &handshake.accept {
+        set(header::UPGRADE, Some("websocket"));
+        set(header::CONNECTION, Some("Upgrade"));
+        set(header::SEC_WEBSOCKET_ACCEPT, Some(accept));
+    }
+    set(header::SEC_WEBSOCKET_PROTOCOL, handshake.subprotocol);
+    set(
+        header::SEC_WEBSOCKET_EXTENSIONS,
+        handshake.extensions.as_deref(),
+    );
+    headers
 }
 
 fn bad_handshake(app: &App, error: HandshakeError) -> Answer {

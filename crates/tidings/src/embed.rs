@@ -30,7 +30,7 @@ use http::{Request, Response};
 use http_body::Body as HttpBody;
 use tidings_core::broker::memory::MemoryBroker;
 use tidings_core::{ChannelName, Hub, Rulebook};
-use tidings_server::{AccessRules, App, guest, housekeeping};
+use tidings_server::{AccessRules, App, Options, guest, housekeeping};
 use tokio::task::AbortHandle;
 
 pub use message::{Message, Published};
@@ -105,7 +105,7 @@ pub struct Builder {
     history: History,
     namespaces: Vec<(String, History)>,
     limits: Limits,
-    access: AccessRules,
+    options: Options,
 }
 
 impl Default for Builder {
@@ -114,10 +114,13 @@ impl Default for Builder {
             history: History::default(),
             namespaces: Vec::new(),
             limits: Limits::default(),
-            access: AccessRules {
-                any_host: true,
-                read_only: true,
-                ..AccessRules::default()
+            options: Options {
+                access: AccessRules {
+                    any_host: true,
+                    read_only: true,
+                    ..AccessRules::default()
+                },
+                ..Options::default()
             },
         }
     }
@@ -148,14 +151,21 @@ impl Builder {
     /// One more origin, `scheme://host[:port]`, whose pages may use it besides the application's own.
     #[must_use]
     pub fn origin(mut self, origin: &str) -> Self {
-        self.access.origins.push(origin.to_owned());
+        self.options.access.origins.push(origin.to_owned());
         self
     }
 
     /// Whether clients may publish, too. By default the application does, and they read.
     #[must_use]
     pub fn clients_publish(mut self, may: bool) -> Self {
-        self.access.read_only = !may;
+        self.options.access.read_only = !may;
+        self
+    }
+
+    /// Whether WebSocket messages are compressed for clients that offer it; by default they are.
+    #[must_use]
+    pub fn compression(mut self, compresses: bool) -> Self {
+        self.options.compresses = compresses;
         self
     }
 
@@ -173,7 +183,7 @@ impl Builder {
         for (namespace, history) in &self.namespaces {
             rules.set(namespace, Some(*history), None);
         }
-        let app = App::new(Hub::new(broker, rules, self.limits), self.access);
+        let app = App::new(Hub::new(broker, rules, self.limits), self.options);
         let housekeeping = tokio::spawn(housekeeping::run(app.clone())).abort_handle();
         Ok(Tidings(Arc::new(Inner { app, housekeeping })))
     }

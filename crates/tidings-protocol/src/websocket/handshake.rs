@@ -18,8 +18,8 @@ const KEY_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// Upgrade`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handshake {
-    /// The value of `Sec-WebSocket-Accept`.
-    pub accept: String,
+    /// The value of `Sec-WebSocket-Accept`; `None` over HTTP/2, which has no such header.
+    pub accept: Option<String>,
     /// What was agreed on about compression; `None`: no frame is compressed.
     pub deflate: Option<Deflate>,
     /// The value of `Sec-WebSocket-Extensions`, which says the same; `None`: no such header.
@@ -115,7 +115,7 @@ impl std::error::Error for HandshakeError {}
 /// ];
 /// let values = |name| request.iter().filter(move |line| line.0 == name).map(|line| line.1.as_bytes());
 /// let handshake = accept("GET", (1, 1), values, true)?;
-/// assert_eq!(handshake.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+/// assert_eq!(handshake.accept.as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
 /// assert_eq!(handshake.extensions, None, "none was offered");
 /// # Ok::<(), tidings_protocol::websocket::HandshakeError>(())
 /// ```
@@ -129,20 +129,39 @@ where
     I: Iterator<Item = &'h [u8]>,
 {
     check_upgrade(method, http_version, &headers)?;
+    let handshake = accept_tunnel(&headers, compresses)?;
+    let key = only(headers("sec-websocket-key"))
+        .filter(|key| is_key(key))
+        .ok_or(HandshakeError::KeyInvalid)?;
+    Ok(Handshake {
+        accept: Some(accept_key(key)),
+        ..handshake
+    })
+}
+
+/// Judges an extended CONNECT over HTTP/2 (RFC 8441, section 5), which asks for a WebSocket without
+/// an upgrade and without a key.
+///
+/// # Errors
+/// The version is not 13, or the extensions are no list.
+pub fn accept_tunnel<'h, I>(
+    headers: impl Fn(&'static str) -> I,
+    compresses: bool,
+) -> Result<Handshake, HandshakeError>
+where
+    I: Iterator<Item = &'h [u8]>,
+{
     let version = only(headers("sec-websocket-version"));
     if version != Some(b"13") {
         return Err(HandshakeError::VersionUnsupported);
     }
-    let key = only(headers("sec-websocket-key"))
-        .filter(|key| is_key(key))
-        .ok_or(HandshakeError::KeyInvalid)?;
     let deflate_offer = Offer::first(headers("sec-websocket-extensions"))
         .map_err(|_| HandshakeError::ExtensionsInvalid)?
         .filter(|_| compresses);
     let offered =
         tokens(headers("sec-websocket-protocol")).any(|token| token == SUBPROTOCOL.as_bytes());
     Ok(Handshake {
-        accept: accept_key(key),
+        accept: None,
         deflate: deflate_offer.map(Offer::deflate),
         extensions: deflate_offer.map(Offer::response),
         subprotocol: offered.then_some(SUBPROTOCOL),

@@ -41,4 +41,6 @@ pub use encode::{close_frame, close_reply, message_frame, ping_frame, pong_frame
 pub use error::FrameError;
 pub use extension::Deflate;
 pub use frame::{EncodedHeader, MAX_CONTROL_PAYLOAD, Opcode, frame_header};
-pub use handshake::{Handshake, HandshakeError, SUBPROTOCOL, accept, requests_upgrade};
+pub use handshake::{
+    Handshake, HandshakeError, SUBPROTOCOL, accept, accept_tunnel, requests_upgrade,
+};

@@ -99,6 +99,11 @@ impl Outbox {
         self.parts.push_front(part);
     }
 
+    /// The one part that there is.
+    pub fn only(&self) -> Option<&[u8]> {
+        (self.parts.len() == 1).then(|| &self.parts[0][..])
+    }
+
     /// The first parts, for a vectored write.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES_MAX]) -> usize {
         let mut count = 0;

@@ -17,7 +17,7 @@ use tidings_core::{
 use tidings_protocol::allowance::Allowance;
 use tidings_protocol::envelope::{self, Hello, Notice};
 use tidings_protocol::websocket::{
-    self as ws, CloseCode, ControlPayload, Decoder, Event, MessageKind,
+    self as ws, CloseCode, ControlPayload, Decoder, Deflate, Event, MessageKind,
 };
 use tidings_protocol::{Code, Problem};
 use tokio::time::Instant;
@@ -36,6 +36,8 @@ pub struct WebSocket {
     user: Option<Arc<str>>,
     raw: Option<Raw>,
     decoder: Decoder,
+    /// What was agreed on about compression.
+    deflate: Option<Deflate>,
     /// Bytes behind a command that is being carried out.
     unread: Bytes,
     /// The command that is being carried out. One at a time: their order is the client's.
@@ -92,8 +94,14 @@ enum Done {
 
 impl WebSocket {
     /// A connection that reads `feed`.
-    pub fn new(app: &Arc<App>, feed: Feed, client: ClientId, reading: &Reading) -> Self {
-        let mut socket = Self::bare(app, feed, client);
+    pub fn new(
+        app: &Arc<App>,
+        feed: Feed,
+        client: ClientId,
+        reading: &Reading,
+        deflate: Option<Deflate>,
+    ) -> Self {
+        let mut socket = Self::bare(app, feed, client, deflate);
         socket.user = reading.user.clone();
         socket.raw = reading.raw.then(|| Raw {
             channel: reading.channels[0].name.clone(),
@@ -103,14 +111,14 @@ impl WebSocket {
     }
 
     /// A connection that is told why it cannot be, and closed.
-    pub fn refused(app: &Arc<App>, problem: &Problem) -> Self {
-        let mut socket = Self::bare(app, Feed::new(None), app.new_client());
+    pub fn refused(app: &Arc<App>, problem: &Problem, deflate: Option<Deflate>) -> Self {
+        let mut socket = Self::bare(app, Feed::new(None), app.new_client(), deflate);
         socket.stage = Stage::Live;
         socket.fail(problem);
         socket
     }
 
-    fn bare(app: &Arc<App>, feed: Feed, client: ClientId) -> Self {
+    fn bare(app: &Arc<App>, feed: Feed, client: ClientId, deflate: Option<Deflate>) -> Self {
         let now = Instant::now();
         Self {
             _registered: app.register(feed.signal().clone()),
@@ -119,7 +127,8 @@ impl WebSocket {
             client,
             user: None,
             raw: None,
-            decoder: Decoder::new(app.limits().command_bytes, None),
+            decoder: Decoder::new(app.limits().command_bytes, deflate),
+            deflate,
             unread: Bytes::new(),
             running: None,
             replies: VecDeque::new(),
@@ -299,7 +308,7 @@ impl WebSocket {
 
     fn deliver(&mut self, delivery: &Delivery, out: &mut Outbox) {
         if let Delivery::Message(_, message) = delivery {
-            let frame = envelope::websocket_frame(message, self.raw.is_some(), None);
+            let frame = envelope::websocket_frame(message, self.raw.is_some(), self.deflate);
             return out.push_message(frame.clone());
         }
         let channel = self

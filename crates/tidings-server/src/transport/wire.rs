@@ -93,9 +93,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire for Socket<'_, IO> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> Poll<io::Result<usize>> {
-        let mut slices = Outbox::no_slices();
-        let count = out.slices(&mut slices);
-        let written = Pin::new(&mut *self.io).poll_write_vectored(cx, &slices[..count]);
+        let io = Pin::new(&mut *self.io);
+        let written = match out.only() {
+            // Mostly one message: a plain write costs the kernel less.
+            Some(part) => io.poll_write(cx, part),
+            None => {
+                let mut slices = Outbox::no_slices();
+                let count = out.slices(&mut slices);
+                io.poll_write_vectored(cx, &slices[..count])
+            }
+        };
         if let Poll::Ready(Ok(written)) = written {
             out.advance(written);
         }

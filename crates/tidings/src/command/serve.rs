@@ -11,7 +11,7 @@ use anyhow::{Context, anyhow};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tidings_core::Hub;
 use tidings_core::broker::memory::MemoryBroker;
-use tidings_server::{AccessRules, App, Server};
+use tidings_server::{AccessRules, App, Options, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -71,7 +71,11 @@ fn app(config: &Config) -> anyhow::Result<Arc<App>> {
         loopback_origins: only_here,
         read_only: false,
     };
-    Ok(App::new(hub, access))
+    let options = Options {
+        access,
+        compresses: config.compression,
+    };
+    Ok(App::new(hub, options))
 }
 
 fn halves(number: u128) -> [u64; 2] {

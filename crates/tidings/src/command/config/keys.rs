@@ -98,6 +98,7 @@ const GENERAL: &[Key] = &[
     key!(insecure: Switch, "Listen on any address although nothing asks readers and publishers who they are."),
     key!(origins: List(check::origin, "https://app.example.com"), "Origins of web pages that may use the server, besides its own and, on loopback, those of this machine."),
     key!(hosts: List(check::host, "rt.example.com"), "Host names that the server answers to, besides those of this machine. On an address that is not loopback, none listed means all."),
+    key!(compression: Switch, "WebSocket messages are compressed, once for all readers that offer it. Off where secrets and others' text stand in one message."),
     key!(log.level: Choice(LogLevel::ALL), "How much is logged."),
     key!(log.format: Choice(LogFormat::ALL), "How it is logged: lines for people or JSON objects."),
     key!(history.count as "history.count": Count(1..=1_000_000_000), "Messages that a channel retains."),

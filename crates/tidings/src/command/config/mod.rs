@@ -41,6 +41,8 @@ pub struct Config {
     pub origins: Vec<String>,
     /// Host names besides those of loopback, without port.
     pub hosts: Vec<String>,
+    /// WebSocket messages are compressed for clients that offer it.
+    pub compression: bool,
     /// What is logged and how.
     pub log: Log,
     /// What a channel retains.
@@ -120,6 +122,7 @@ impl Default for Config {
             insecure: false,
             origins: Vec::new(),
             hosts: Vec::new(),
+            compression: true,
             log: Log {
                 level: LogLevel::Info,
                 format: LogFormat::Text,
