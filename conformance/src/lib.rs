@@ -9,6 +9,7 @@ pub mod http;
 pub mod master;
 pub mod server;
 pub mod sse;
+pub mod tls;
 pub mod transcript;
 pub mod wire;
 pub mod ws;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidings_core::broker::memory::MemoryBroker;
 use tidings_core::{Broker, History, Hub, Limits, Rulebook};
-use tidings_server::{AccessRules, App, bind};
+use tidings_server::{AccessRules, App, TlsKeys, bind};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -29,6 +29,8 @@ pub struct Options {
     pub access: AccessRules,
     /// Listen here instead of on a free port.
     pub addr: SocketAddr,
+    /// Speak TLS with these keys.
+    pub tls: Option<TlsKeys>,
 }
 
 impl Default for Options {
@@ -41,6 +43,7 @@ impl Default for Options {
                 ..AccessRules::default()
             },
             addr: ([127, 0, 0, 1], 0).into(),
+            tls: None,
         }
     }
 }
@@ -75,7 +78,7 @@ impl TestServer {
                 compresses: true,
             },
         );
-        let server = bind(options.addr, 2, app.clone())
+        let server = bind(options.addr, 2, app.clone(), options.tls)
             .await
             .expect("a free port");
         let addr = server.local_addr();

@@ -4,19 +4,22 @@
 use std::{sync::Arc, time::Duration};
 
 use hyper::header::HeaderValue;
+use rustls::RootCertStore;
 
 use crate::{
     Error,
+    dialer::Dialer,
     endpoint::Endpoint,
     http::Http,
     publish::Keys,
     subscription::{SubscribeOptions, Subscription},
+    tls,
 };
 
 /// How long things may take.
 #[derive(Clone, Debug)]
 pub struct Timings {
-    /// Reaching the server: name and TCP. Default 10 s.
+    /// Reaching the server: name, TCP and TLS. Default 10 s.
     pub connect: Duration,
     /// From the connection to the server's first frame; later, a transport counts as not working. Default 5 s.
     pub first_frame: Duration,
@@ -94,20 +97,21 @@ pub(crate) struct Inner {
 
 impl Client {
     /// A client with the defaults. `url` is the server's base URL, with a path prefix if it has one:
-    /// `http://127.0.0.1:8000`, `http://host/live`. It connects to nothing yet.
+    /// `http://127.0.0.1:8000`, `https://host/live`. It connects to nothing yet.
     ///
     /// # Errors
     ///
-    /// [`Error::Url`]; [`Error::TlsUnsupported`] for `https:`.
+    /// [`Error::Url`]; [`Error::Authorities`] for `https:` on a machine that trusts nobody.
     pub fn new(url: &str) -> Result<Self, Error> {
         Self::builder(url).build()
     }
 
-    /// A client with other timings, limits, user agent or user.
+    /// A client with other timings, limits, authorities, user agent or user.
     pub fn builder(url: &str) -> ClientBuilder {
         ClientBuilder {
             url: url.to_owned(),
             user: None,
+            authorities: None,
             user_agent: concat!("tidings-client/", env!("CARGO_PKG_VERSION")).to_owned(),
             timings: Timings::default(),
             limits: Limits::default(),
@@ -140,6 +144,7 @@ impl Client {
 pub struct ClientBuilder {
     url: String,
     user: Option<String>,
+    authorities: Option<Vec<u8>>,
     user_agent: String,
     timings: Timings,
     limits: Limits,
@@ -149,6 +154,12 @@ impl ClientBuilder {
     /// The user to be (`?user=NAME`). Only a development server believes it.
     pub fn user(mut self, user: impl Into<String>) -> Self {
         self.user = Some(user.into());
+        self
+    }
+
+    /// Authorities to trust for `https:` besides those of the machine: the text of a PEM file of certificates.
+    pub fn authorities(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.authorities = Some(pem.into());
         self
     }
 
@@ -170,14 +181,24 @@ impl ClientBuilder {
         self
     }
 
+    /// Reads the machine's store of authorities if the URL is `https:`.
+    ///
     /// # Errors
     ///
-    /// [`Error::Url`], [`Error::TlsUnsupported`], or [`Error::Argument`] for a user agent that is no header value.
+    /// [`Error::Url`], [`Error::Authorities`], or [`Error::Argument`] for a user agent that is no header value.
     pub fn build(self) -> Result<Client, Error> {
         let endpoint = Endpoint::new(&self.url, self.user)?;
         let user_agent = HeaderValue::from_str(&self.user_agent)
             .map_err(|_| Error::Argument("the user agent is not a header value".into()))?;
-        let http = Http::new(user_agent, &self.timings);
+        let added = match &self.authorities {
+            Some(pem) => tls::authorities(pem)?,
+            None => RootCertStore::empty(),
+        };
+        let tls = match endpoint.is_tls() {
+            true => Some(tls::connector(added)?),
+            false => None,
+        };
+        let http = Http::new(user_agent, &Dialer::new(tls, self.timings.connect));
         let keys = Keys::new();
         let inner = Inner {
             endpoint,

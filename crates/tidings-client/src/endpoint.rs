@@ -34,15 +34,15 @@ pub(crate) struct Target {
 impl Endpoint {
     /// # Errors
     ///
-    /// [`Error::Url`], or [`Error::TlsUnsupported`] for https and wss.
+    /// [`Error::Url`].
     pub(crate) fn new(text: &str, user: Option<String>) -> Result<Self, Error> {
         let bad = |why: &str| Error::Url(format!("{text}: {why}"));
         let url = Url::parse(text).map_err(|error| bad(&error.to_string()))?;
         match url.scheme() {
-            "http" => {}
-            scheme @ ("https" | "wss") => return Err(Error::TlsUnsupported(scheme.to_owned())),
+            "http" | "https" => {}
             "ws" => return Err(bad("write http://, which is for all transports")),
-            _ => return Err(bad("write http://HOST:PORT")),
+            "wss" => return Err(bad("write https://, which is for all transports")),
+            _ => return Err(bad("write http://HOST:PORT or https://HOST:PORT")),
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(bad("a user in the URL is not supported"));
@@ -54,6 +54,11 @@ impl Endpoint {
             base: url.as_str().trim_end_matches('/').to_owned(),
             user,
         })
+    }
+
+    /// Whether the server is to be reached by TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.base.starts_with("https:")
     }
 
     /// The whole URL.
@@ -154,15 +159,26 @@ mod tests {
     }
 
     #[test]
+    fn the_scheme_says_whether_it_is_tls() {
+        for (base, tls) in [("http://host", false), ("HTTPS://host:8443/live", true)] {
+            let endpoint = Endpoint::new(base, None).expect("a URL");
+            assert_eq!(endpoint.is_tls(), tls, "{base}");
+        }
+        let target = Target::channel("a");
+        assert_eq!(
+            uri("https://host:443/live", target),
+            "https://host/live/channels/a"
+        );
+    }
+
+    #[test]
     fn what_cannot_work_is_refused() {
-        assert!(matches!(
-            Endpoint::new("https://host", None),
-            Err(Error::TlsUnsupported(_))
-        ));
         for wrong in [
             "",
             "host:80",
             "ws://host",
+            "wss://host",
+            "HTTPS",
             "ftp://host",
             "http://a:b@host",
             "http://host/?a=1",

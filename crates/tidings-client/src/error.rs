@@ -11,12 +11,18 @@ pub enum Error {
     /// The base URL cannot be used.
     #[error("bad base URL: {0}")]
     Url(String),
-    /// The base URL asks for TLS.
-    #[error("{0} URLs need TLS, which is not supported by this version: use http://")]
-    TlsUnsupported(String),
+    /// The authorities to trust cannot be used, or there are none.
+    #[error("bad certificates of authorities: {0}")]
+    Authorities(String),
     /// The caller's arguments cannot make a request (no channel, a name twice, a wrong count of cursors …).
     #[error("bad argument: {0}")]
     Argument(String),
+    /// The server's certificate is not accepted. Nothing was sent to it.
+    #[error("{0}")]
+    Certificate(BadCertificate),
+    /// What accepted the connection speaks no TLS, or none that is spoken here.
+    #[error("no TLS connection: {0}")]
+    Tls(String),
     /// Nothing accepted the connection: refused, unresolved, or not within the connect timeout.
     #[error("server unreachable: {0}")]
     Unreachable(String),
@@ -63,6 +69,45 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
     /// Whether the same request may succeed later.
     pub temporary: bool,
+}
+
+/// Why a server's certificate is not accepted. Trying again does not change it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadCertificate {
+    /// No authority that is trusted here issued it.
+    #[error("the server's certificate is not trusted: no authority that is trusted here issued it")]
+    Untrusted,
+    /// It is for other names.
+    #[error("the server's certificate is not for {asked:?}, but for {}", or(names))]
+    WrongName {
+        /// The host of the URL.
+        asked: String,
+        /// The names and addresses that it is for.
+        names: Vec<String>,
+    },
+    /// Its time is over.
+    #[error("the server's certificate has expired, or the clock of this machine is wrong")]
+    Expired,
+    /// Its time has not begun.
+    #[error("the server's certificate is not valid yet, or the clock of this machine is wrong")]
+    NotYetValid,
+    /// It is one of an authority, which may issue certificates and not serve with its own.
+    #[error(
+        "the server's certificate is one of an authority (CA:TRUE), which no server may use: make another, as with \
+         `openssl req -x509 -addext basicConstraints=critical,CA:FALSE …`"
+    )]
+    OfAuthority,
+    /// Anything else.
+    #[error("the server's certificate is not accepted: {0}")]
+    Other(String),
+}
+
+fn or(names: &[String]) -> String {
+    match names {
+        [] => "no name at all (it has no subjectAltName)".into(),
+        names => names.join(" or "),
+    }
 }
 
 impl std::fmt::Display for Refusal {

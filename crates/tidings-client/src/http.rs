@@ -1,8 +1,8 @@
 //! HTTP/1.1 as this client needs it: send a request, wait no longer than told, read no more than told, and turn
 //! what is not a success into an error that says whether the server itself refused. No redirects, no cookies, no
-//! compression, no TLS.
+//! compression.
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
@@ -12,14 +12,15 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT},
 };
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector, connect::capture_connection},
+    client::legacy::{Client, connect::capture_connection},
     rt::{TokioExecutor, TokioTimer},
 };
 use serde::Deserialize;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::{
-    Error, Timings,
+    Error,
+    dialer::Dialer,
     error::{Refusal, is_temporary_status},
 };
 
@@ -38,8 +39,8 @@ type Body = Full<Bytes>;
 /// connection cannot pass for a transport that does not work.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
-    shared: Client<HttpConnector, Body>,
-    fresh: Client<HttpConnector, Body>,
+    shared: Client<Dialer, Body>,
+    fresh: Client<Dialer, Body>,
     user_agent: HeaderValue,
 }
 
@@ -59,17 +60,14 @@ pub(crate) struct Answer {
 }
 
 impl Http {
-    pub(crate) fn new(user_agent: HeaderValue, timings: &Timings) -> Self {
+    pub(crate) fn new(user_agent: HeaderValue, dialer: &Dialer) -> Self {
         let client = |idle: usize| {
-            let mut connector = HttpConnector::new();
-            connector.set_connect_timeout(Some(timings.connect));
-            connector.set_nodelay(true);
             Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
                 .pool_idle_timeout(IDLE)
                 .pool_max_idle_per_host(idle)
                 .http1_max_buf_size(MAX_HEAD)
-                .build(connector)
+                .build(dialer.clone())
         };
         Self {
             shared: client(4),
@@ -135,7 +133,7 @@ impl Http {
 
 /// Sends, and waits for the head until `within` after the connection stood; that moment is returned too.
 async fn send(
-    client: &Client<HttpConnector, Body>,
+    client: &Client<Dialer, Body>,
     mut request: Request<Body>,
     within: Duration,
 ) -> Result<(Response<Incoming>, Instant), Error> {
@@ -156,12 +154,19 @@ async fn send(
     ))
 }
 
+/// What kept a request from its answer: the dialer's own word, if the connection did not come to stand.
 fn send_error(error: &hyper_util::client::legacy::Error) -> Error {
-    let text = chain(error);
-    if error.is_connect() {
-        Error::Unreachable(text)
+    let cause = error.source();
+    if let Some(error) = cause.and_then(|cause| cause.downcast_ref::<Error>()) {
+        return error.clone();
+    }
+    let no_http = cause
+        .and_then(|cause| cause.downcast_ref::<hyper::Error>())
+        .is_some_and(hyper::Error::is_parse);
+    if no_http {
+        Error::Foreign("what came back is no HTTP; if the port is for TLS, write https://".into())
     } else {
-        Error::Lost(text)
+        Error::Lost(chain(error))
     }
 }
 

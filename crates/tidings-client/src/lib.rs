@@ -28,11 +28,15 @@
 //! [`Start::Cursors`] goes on from there, in another process or years later: what the server no longer retains
 //! is told as a gap.
 //!
-//! What it deliberately does not do: TLS (plain `http://` only in this version), redirects, tokens, queueing of
-//! messages that could not be published.
+//! `https://` is TLS 1.2 or 1.3: the server's certificate has to come from an authority that this machine trusts, or
+//! from one given to [`ClientBuilder::authorities`].
+//!
+//! What it deliberately does not do: TLS without looking at the certificate, redirects, tokens, queueing of messages
+//! that could not be published.
 
 mod client;
 mod connector;
+mod dialer;
 mod endpoint;
 mod envelope;
 mod error;
@@ -42,10 +46,11 @@ mod places;
 mod publish;
 mod sse_parser;
 mod subscription;
+mod tls;
 mod transport;
 
 pub use client::{Client, ClientBuilder, Limits, Timings};
-pub use error::{Error, Refusal};
+pub use error::{BadCertificate, Error, Refusal};
 pub use event::{
     Closed, Event, Gap, GapReason, Hello, Message, NotAPosition, Payload, Position, Resumed,
     Sender, Skip, State, Subscribed, Transport, UnknownTransport, Unsubscribed,

@@ -4,7 +4,7 @@
 mod support;
 
 use support::{Server, soon};
-use tidings_client::{Client, Error, Limits, Publish};
+use tidings_client::{Error, Limits, Publish};
 
 const RECEIPT: &str = r#"{"channel":"방","epoch":"k3","offset":7,"subscribers":2}"#;
 
@@ -216,10 +216,4 @@ async fn answers_of_others_are_recognised() {
         );
         assert_eq!(matches!(error, Error::Foreign(_)), !too_large, "{error:?}");
     }
-}
-
-#[test]
-fn tls_is_refused_with_a_reason() {
-    let error = Client::new("https://host").expect_err("no TLS");
-    assert!(error.to_string().contains("TLS"), "{error}");
 }

@@ -8,12 +8,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tidings_protocol::http2::PREFACE;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tidings_protocol::{Code, Problem};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
 
 use crate::app::App;
+use crate::tls::TlsKeys;
+use crate::transport::pump;
+use crate::transport::wire::Socket;
 use crate::via::Via;
 use crate::{http1, http2};
 
@@ -21,8 +26,70 @@ use crate::{http1, http2};
 const FIRST_READ: usize = 2 << 10;
 
 /// Serves a connection to its end.
-pub async fn serve(app: Arc<App>, socket: TcpStream, via: Via, stop: watch::Receiver<bool>) {
-    clear(app, socket, via, stop).await;
+pub async fn serve(
+    app: Arc<App>,
+    socket: TcpStream,
+    tls: Option<TlsKeys>,
+    via: Via,
+    stop: watch::Receiver<bool>,
+) {
+    match tls {
+        None => clear(app, socket, via, stop).await,
+        // In boxes, here and below: what is needed at first, or by some, is not every connection's
+        // memory.
+        Some(keys) => Box::pin(secure(app, socket, keys, via, stop)).await,
+    }
+}
+
+/// With TLS the two have agreed on a protocol (ALPN, RFC 7301).
+async fn secure(
+    app: Arc<App>,
+    socket: TcpStream,
+    keys: TlsKeys,
+    via: Via,
+    stop: watch::Receiver<bool>,
+) {
+    let time = app.limits().head_time;
+    let handshake = Box::pin(timeout(time, handshake(&app, socket, &keys)));
+    let Ok(Some(io)) = handshake.await else {
+        app.stats.tls_errors.add(1);
+        return;
+    };
+    let via = Via {
+        secure: true,
+        ..via
+    };
+    if io.get_ref().1.alpn_protocol() == Some(b"h2") {
+        Box::pin(http2::serve(app, io, Bytes::new(), via, stop)).await;
+    } else {
+        http1::serve(app, io, Bytes::new(), via, stop).await;
+    }
+}
+
+/// `None`: there is no connection, for whatever reason. It is boxed, being moved and not small.
+async fn handshake(
+    app: &App,
+    mut socket: TcpStream,
+    keys: &TlsKeys,
+) -> Option<Box<TlsStream<TcpStream>>> {
+    let mut first = [0];
+    socket.peek(&mut first).await.ok()?;
+    if first[0].is_ascii_uppercase() {
+        // The name of a method. Who speaks to the wrong port sees why.
+        let problem = Problem::new(Code::BadRequest, "this port speaks TLS: write https://");
+        app.stats.refused(&problem);
+        let words = http1::last_words(&problem);
+        socket.write_all(&words).await.ok()?;
+        pump::linger(&mut Socket::bare(&mut socket)).await;
+        return None;
+    }
+    match keys.accept(socket).await {
+        Ok(io) => Some(Box::new(io)),
+        Err(error) => {
+            tracing::debug!(%error, "no TLS connection");
+            None
+        }
+    }
 }
 
 /// In clear the client's first bytes say whether it speaks HTTP/2 (RFC 9113 section 3.3).
@@ -30,7 +97,6 @@ async fn clear<IO>(app: Arc<App>, mut io: IO, via: Via, stop: watch::Receiver<bo
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    // In boxes, here and below: what is needed at first, or by some, is not every connection's memory.
     let first = Box::pin(timeout(app.limits().head_time, first_bytes(&mut io)));
     let Ok(Ok(before)) = first.await else {
         return;

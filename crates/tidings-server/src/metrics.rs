@@ -76,6 +76,11 @@ impl Figures {
             &stats.write_timeouts,
         )?;
         out.counter(
+            "tls_errors",
+            "TLS handshakes that failed or came too late",
+            &stats.tls_errors,
+        )?;
+        out.counter(
             "http2_errors",
             "HTTP/2 connections ended because their client broke the protocol",
             &stats.http2_errors,

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::housekeeping;
+use crate::tls::TlsKeys;
 use crate::workers::{Accepted, Workers};
 
 /// A server that listens.
@@ -22,14 +23,22 @@ pub struct Server {
     app: Arc<App>,
     listener: TcpListener,
     workers: usize,
+    tls: Option<TlsKeys>,
 }
 
-/// Listens on `address`; connections are shared out among `workers` threads.
-pub async fn bind(address: SocketAddr, workers: usize, app: Arc<App>) -> std::io::Result<Server> {
+/// Listens on `address`; connections are shared out among `workers` threads. With keys all of them
+/// are TLS.
+pub async fn bind(
+    address: SocketAddr,
+    workers: usize,
+    app: Arc<App>,
+    tls: Option<TlsKeys>,
+) -> std::io::Result<Server> {
     Ok(Server {
         app,
         listener: TcpListener::bind(address).await?,
         workers: workers.max(1),
+        tls,
     })
 }
 
@@ -46,7 +55,13 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
         let (stop, stopped) = watch::channel(false);
         let connections = TaskTracker::new();
-        let workers = Workers::start(self.workers, &self.app, &connections, &stopped)?;
+        let workers = Workers::start(
+            self.workers,
+            &self.app,
+            self.tls.as_ref(),
+            &connections,
+            &stopped,
+        )?;
         let housekeeping = tokio::spawn(housekeeping::run(self.app.clone()));
         let mut shutdown = pin!(shutdown);
         loop {

@@ -69,6 +69,8 @@ pub struct ServerStats {
     pub heartbeat_timeouts: Counter,
     /// WebSockets ended for a broken frame.
     pub frame_errors: Counter,
+    /// TLS handshakes that failed or came too late.
+    pub tls_errors: Counter,
     /// HTTP/2 connections ended because their client broke the protocol.
     pub http2_errors: Counter,
     /// HTTP/2 connections ended because their client said too much that asks for nothing.
@@ -91,6 +93,7 @@ impl Default for ServerStats {
             write_timeouts: Counter::default(),
             heartbeat_timeouts: Counter::default(),
             frame_errors: Counter::default(),
+            tls_errors: Counter::default(),
             http2_errors: Counter::default(),
             http2_floods: Counter::default(),
             panics: Counter::default(),

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::connection;
 use crate::contain::contain;
+use crate::tls::TlsKeys;
 use crate::via::Via;
 
 /// Readers that are woken before others have their turn.
@@ -33,6 +34,14 @@ pub struct Accepted {
 /// All threads.
 pub struct Workers(Vec<Worker>);
 
+/// What every connection is served with.
+#[derive(Clone)]
+struct Door {
+    app: Arc<App>,
+    tls: Option<TlsKeys>,
+    stop: watch::Receiver<bool>,
+}
+
 struct Worker {
     queue: mpsc::UnboundedSender<Accepted>,
     /// Connections that it carries, those in the queue included.
@@ -45,10 +54,16 @@ impl Workers {
     pub fn start(
         count: usize,
         app: &Arc<App>,
+        tls: Option<&TlsKeys>,
         connections: &TaskTracker,
         stop: &watch::Receiver<bool>,
     ) -> std::io::Result<Self> {
-        let start = |index| Worker::start(index, app.clone(), connections.clone(), stop.clone());
+        let door = Door {
+            app: app.clone(),
+            tls: tls.cloned(),
+            stop: stop.clone(),
+        };
+        let start = |index| Worker::start(index, door.clone(), connections.clone());
         (0..count).map(start).collect::<Result<_, _>>().map(Self)
     }
 
@@ -81,12 +96,7 @@ impl Workers {
 }
 
 impl Worker {
-    fn start(
-        index: usize,
-        app: Arc<App>,
-        connections: TaskTracker,
-        stop: watch::Receiver<bool>,
-    ) -> std::io::Result<Self> {
+    fn start(index: usize, door: Door, connections: TaskTracker) -> std::io::Result<Self> {
         let (queue, mut accepted) = mpsc::unbounded_channel::<Accepted>();
         let load = Arc::new(AtomicUsize::new(0));
         let carried = load.clone();
@@ -97,8 +107,8 @@ impl Worker {
             let tower = Tower::of_this_thread();
             tokio::spawn(async move { tower.run(SLICE).await });
             while let Some(Accepted { socket, full }) = accepted.recv().await {
-                let connection = serve(app.clone(), socket, full, stop.clone());
-                connections.spawn(counted(app.clone(), carried.clone(), Box::pin(connection)));
+                let connection = Box::pin(serve(door.clone(), socket, full));
+                connections.spawn(counted(door.app.clone(), carried.clone(), connection));
             }
         };
         let thread = std::thread::Builder::new()
@@ -112,20 +122,13 @@ impl Worker {
     }
 }
 
-async fn serve(
-    app: Arc<App>,
-    socket: std::net::TcpStream,
-    full: bool,
-    stop: watch::Receiver<bool>,
-) {
+async fn serve(door: Door, socket: std::net::TcpStream, full: bool) {
+    let via = Via {
+        full,
+        ..Via::default()
+    };
     match TcpStream::from_std(socket) {
-        Ok(socket) => {
-            let via = Via {
-                full,
-                ..Via::default()
-            };
-            connection::serve(app, socket, via, stop).await;
-        }
+        Ok(socket) => connection::serve(door.app, socket, door.tls, via, door.stop).await,
         Err(error) => tracing::warn!(%error, "a connection could not be taken"),
     }
 }

@@ -6,9 +6,12 @@ pub mod cli;
 pub mod config;
 mod lines;
 mod logging;
+mod pem_file;
 mod publish;
 mod serve;
 mod subscribe;
+mod target;
+mod tls;
 
 use std::fmt::Display;
 use std::io::{self, Write};

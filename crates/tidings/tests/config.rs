@@ -189,7 +189,7 @@ fn a_wrong_value_is_shown_in_its_line() {
 #[test]
 fn all_errors_are_told_at_once() {
     let errors = Given::new()
-        .file("listn = 1\n[history]\ncount = 0\n[limits]\nwait = 30\n[namespaces.\"a:b\"]\n[tls]\nx = 1\n")
+        .file("listn = 1\n[history]\ncount = 0\n[limits]\nwait = 30\n[namespaces.\"a:b\"]\n[quota]\nx = 1\n")
         .variable("TIDINGS_LIMITS__DRAIN", "1 week")
         .variable("TIDINGS_LIMIT__DRAIN", "1s")
         .set("origins", "https://a/path")
@@ -211,7 +211,7 @@ fn all_errors_are_told_at_once() {
     begin("설정.toml:5:8: limits.wait: 30 is not a length of time");
     begin("설정.toml:6:13: namespaces.\"a:b\": a namespace holds no `:`");
     begin(
-        "설정.toml:7:2: tls: there is no such key\n 7 | [tls]\n   |  ^^^\n  fix: `tidings config --print`",
+        "설정.toml:7:2: quota: there is no such key\n 7 | [quota]\n   |  ^^^^^\n  fix: `tidings config --print`",
     );
     begin(
         "environment variable TIDINGS_LIMITS__DRAIN: limits.drain: 7d is above the most, 10m\n  fix: ",
@@ -315,12 +315,36 @@ fn only_loopback_without_insecure() {
 }
 
 #[test]
+fn tls_is_both_files_or_none() {
+    for (set, missing) in [("tls.cert", "tls.key"), ("tls.key", "tls.cert")] {
+        let error = Given::new().set(set, "/a b/열쇠.pem").error();
+        assert_eq!(
+            error,
+            format!(
+                "flag --set {set}=/a b/열쇠.pem: {set}: {set} is set and {missing} is not: TLS needs both\n  \
+                 fix: set {missing}, too, or neither for plain HTTP"
+            )
+        );
+        let both = Given::new().set(set, "a").set(missing, "b").config();
+        assert!(both.tls.cert.is_some() && both.tls.key.is_some());
+        Given::new().set(set, "").load();
+        let wrong = Given::new().file(&format!("{set} = 7\n")).set(missing, "a");
+        assert!(
+            wrong.error().contains("7 is not a file"),
+            "{}",
+            wrong.error()
+        );
+    }
+}
+
+#[test]
 fn variables_that_kubernetes_sets_are_passed_over() {
     let loaded = Given::new()
         .variable("TIDINGS_PORT", "tcp://10.0.0.1:8000")
         .variable("TIDINGS_SERVICE_HOST", "10.0.0.1")
         .variable("TIDINGS_PORT_8000_TCP_ADDR", "10.0.0.1")
         .variable("TIDINGS_CONFIG", "x")
+        .variable("TIDINGS_CACERT", "x")
         .load();
     assert_eq!(loaded.config, Config::default());
 }
@@ -335,6 +359,8 @@ fn what_is_printed_reads_back_as_the_same() {
         .set("limits.wait", "1m1s1ms")
         .set("limits.poll_pace", "0s")
         .set("log.format", "json")
+        .set("tls.cert", "/a b/\"인증서\".pem")
+        .set("tls.key", "key.pem")
         .set("namespaces.\"a.b\".message_bytes", "7");
     for given in [plain, rich] {
         let loaded = given.load();

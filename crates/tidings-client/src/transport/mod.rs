@@ -169,7 +169,9 @@ impl<'a> Attempt<'a> {
             Error::Lost(_) if !self.proved => Cause::Broken(error),
             Error::Timeout { .. } | Error::Foreign(_) | Error::Lost(_) => Cause::Lost(error),
             Error::Url(_)
-            | Error::TlsUnsupported(_)
+            | Error::Authorities(_)
+            | Error::Certificate(_)
+            | Error::Tls(_)
             | Error::Argument(_)
             | Error::TooLarge { .. } => Cause::Final(error),
         })

@@ -1,5 +1,6 @@
 //! The command line: subcommands, flags and what `--help` says. It decides nothing.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -57,6 +58,7 @@ Examples:
   tidings serve --listen 127.0.0.1:0                     a free port, which is printed
   tidings serve --config tidings.toml --set history.count=10000
   TIDINGS_LOG__FORMAT=json tidings serve
+  tidings serve --tls-cert chain.pem --tls-key key.pem   https:// only
   tidings serve --listen 0.0.0.0:8000 --insecure         open to everybody who reaches it
 
 SIGTERM and Ctrl-C end all streams in order (at most limits.drain); a second one ends at once."
@@ -71,6 +73,12 @@ pub struct Settings {
     /// Listen on any address, although nobody is asked who they are [env: TIDINGS_INSECURE=true]
     #[arg(long)]
     pub insecure: bool,
+    /// The server's certificate, and those of its issuers after it, PEM: connections are TLS [env: TIDINGS_TLS__CERT]
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<String>,
+    /// The certificate's private key, PEM [env: TIDINGS_TLS__KEY]
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<String>,
     /// How much is logged: off, error, warn, info, debug, trace [env: TIDINGS_LOG__LEVEL] [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
@@ -107,6 +115,8 @@ impl Settings {
     fn flags(&self) -> Vec<Flag> {
         let named = [
             ("--listen", "listen", &self.listen),
+            ("--tls-cert", "tls.cert", &self.tls_cert),
+            ("--tls-key", "tls.key", &self.tls_key),
             ("--log-level", "log.level", &self.log_level),
             ("--log-format", "log.format", &self.log_format),
         ];
@@ -166,12 +176,15 @@ impl ConfigArgs {
 /// Where the server is, and who one is there.
 #[derive(Args, Debug)]
 pub struct Target {
-    /// The server's URL
+    /// The server's URL, http:// or https://
     #[arg(long, value_name = "URL", env = "TIDINGS_URL", default_value = DEFAULT_URL)]
     pub url: String,
     /// The user to be; only a development server believes it
     #[arg(long, value_name = "NAME", env = "TIDINGS_USER")]
     pub user: Option<String>,
+    /// Authorities to trust for https:// besides those of this machine, PEM
+    #[arg(long, value_name = "FILE", env = "TIDINGS_CACERT")]
+    pub cacert: Option<OsString>,
 }
 
 /// `tidings pub`.

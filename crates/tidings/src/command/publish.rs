@@ -10,6 +10,7 @@ use tidings_client::{Client, Error, Publish, Receipt, Timings};
 
 use crate::command::cli::{PublishArgs, Receipts};
 use crate::command::lines::{self, Line};
+use crate::command::target::{self, Told};
 use crate::command::{complain, refused, runtime, usage};
 
 /// The pause before another attempt where the server wishes for none.
@@ -26,10 +27,13 @@ pub fn run(args: &PublishArgs) -> anyhow::Result<ExitCode> {
         complain("--key is for one message; lines of standard input get keys of their own");
         return Ok(usage());
     }
-    let mut builder = Client::builder(&args.target.url);
-    if let Some(user) = &args.target.user {
-        builder = builder.user(user);
-    }
+    let mut builder = match target::client(&args.target) {
+        Ok(builder) => builder,
+        Err(error) => {
+            complain(format!("{error:#}"));
+            return Ok(usage());
+        }
+    };
     if from_lines {
         builder = builder.timings(patient());
     }
@@ -118,7 +122,7 @@ impl Publisher<'_> {
             match self.until_held(publish, number).await {
                 Ok(receipt) => self.print(&receipt),
                 Err(error) => {
-                    complain(format!("line {number}: {error}"));
+                    complain(format!("line {number}: {}", Told(&error)));
                     code = refusal_code(&error);
                     if !only_this_line(&error) {
                         return Ok(code);
@@ -248,13 +252,13 @@ fn receipt_json(receipt: &Receipt) -> String {
 }
 
 fn fail(error: &Error) -> ExitCode {
-    complain(error);
+    complain(Told(error));
     refusal_code(error)
 }
 
 fn refusal_code(error: &Error) -> ExitCode {
     match error {
-        Error::Url(_) | Error::TlsUnsupported(_) | Error::Argument(_) => usage(),
+        Error::Url(_) | Error::Authorities(_) | Error::Argument(_) => usage(),
         _ => refused(),
     }
 }

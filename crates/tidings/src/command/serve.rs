@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::command::config::{Config, Loaded, LogFormat, is_loopback};
-use crate::command::logging;
+use crate::command::{logging, tls};
 
 /// Open files that are no connections, and connections that are only told that the server is full.
 const OTHER_FILES: u64 = 128;
@@ -42,7 +42,8 @@ pub fn run(mut loaded: Loaded) -> anyhow::Result<ExitCode> {
 
 async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new().context("signals cannot be received")?;
-    let server = tidings_server::bind(config.listen, workers(config), app(config)?)
+    let tls = tls::keys(&config.tls)?;
+    let server = tidings_server::bind(config.listen, workers(config), app(config)?, tls)
         .await
         .map_err(|error| cannot_listen(config.listen, &error))?;
     announce(config, server.local_addr());
@@ -185,17 +186,18 @@ fn cannot_listen(address: SocketAddr, error: &io::Error) -> anyhow::Error {
 }
 
 /// The URL under which this machine reaches the server.
-fn base_url(address: SocketAddr) -> String {
+fn base_url(address: SocketAddr, tls: bool) -> String {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    format!("http://{}", SocketAddr::new(ip, address.port()))
+    let scheme = if tls { "https" } else { "http" };
+    format!("{scheme}://{}", SocketAddr::new(ip, address.port()))
 }
 
 fn announce(config: &Config, address: SocketAddr) {
-    let url = base_url(address);
+    let url = base_url(address, config.tls.cert.is_some());
     let publish = format!("curl -d '{{\"text\":\"안녕 👋\"}}' {url}/channels/hello");
     let follow = format!("curl -N '{url}/channels/hello?transport=sse'");
     let who = if is_loopback(address) {
@@ -242,7 +244,7 @@ mod tests {
             ("[::]:8000", "http://[::1]:8000"),
             ("192.0.2.7:1", "http://192.0.2.7:1"),
         ] {
-            assert_eq!(base_url(address.parse().unwrap()), url);
+            assert_eq!(base_url(address.parse().unwrap(), false), url);
         }
     }
 

@@ -14,12 +14,13 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use serde_json::json;
 use tidings_client::{
-    Client, Error, Event, Message, Payload, Start, State, SubscribeOptions, Subscription,
+    Error, Event, Message, Payload, Start, State, SubscribeOptions, Subscription,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
 
 use crate::command::cli::SubscribeArgs;
+use crate::command::target::{self, Told};
 use crate::command::{complain, refused, runtime, usage};
 
 /// How long an output that takes nothing may delay the end.
@@ -31,10 +32,13 @@ const STUCK: Duration = Duration::from_secs(1);
 ///
 /// What keeps the command from starting.
 pub fn run(args: &SubscribeArgs) -> anyhow::Result<ExitCode> {
-    let mut builder = Client::builder(&args.target.url);
-    if let Some(user) = &args.target.user {
-        builder = builder.user(user);
-    }
+    let builder = match target::client(&args.target) {
+        Ok(builder) => builder,
+        Err(error) => {
+            complain(format!("{error:#}"));
+            return Ok(usage());
+        }
+    };
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
         let channels: Vec<&str> = args.channels.iter().map(String::as_str).collect();
@@ -49,7 +53,7 @@ pub fn run(args: &SubscribeArgs) -> anyhow::Result<ExitCode> {
         match begun {
             Ok(subscription) => follow(subscription, args).await,
             Err(error) => {
-                complain(error);
+                complain(Told(&error));
                 Ok(usage())
             }
         }
@@ -88,7 +92,7 @@ async fn follow(mut subscription: Subscription, args: &SubscribeArgs) -> anyhow:
         match event {
             None => return Ok(ExitCode::SUCCESS),
             Some(Err(error)) => {
-                complain(&error);
+                complain(Told(&error));
                 return Ok(if matches!(error, Error::Argument(_)) {
                     usage()
                 } else {

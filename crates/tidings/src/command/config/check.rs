@@ -208,6 +208,18 @@ pub fn whole(config: &Config, sources: &Sources, told: &[Fault]) -> Vec<Fault> {
             wrong: open_to_a_network(config.listen),
         });
     }
+    if let Some((set, missing)) = half_tls(config)
+        && !is_told(missing)
+    {
+        faults.push(Fault {
+            place: place(set),
+            key: Some(set.into()),
+            wrong: Wrong::new(
+                format!("{set} is set and {missing} is not: TLS needs both"),
+                format!("set {missing}, too, or neither for plain HTTP"),
+            ),
+        });
+    }
     for order in orders(config) {
         // A namespace without a value of its own is told by the general key.
         let inherited =
@@ -238,6 +250,15 @@ pub fn whole(config: &Config, sources: &Sources, told: &[Fault]) -> Vec<Fault> {
         });
     }
     faults
+}
+
+/// The key of TLS that is set without the other, and the other.
+fn half_tls(config: &Config) -> Option<(&'static str, &'static str)> {
+    match (&config.tls.cert, &config.tls.key) {
+        (Some(_), None) => Some(("tls.cert", "tls.key")),
+        (None, Some(_)) => Some(("tls.key", "tls.cert")),
+        _ => None,
+    }
 }
 
 fn open_to_a_network(address: SocketAddr) -> Wrong {

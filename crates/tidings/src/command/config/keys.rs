@@ -5,7 +5,7 @@ use tidings_core::Limits;
 
 use super::fault::Wrong;
 use super::units::{
-    Address, Bytes, Choice, Count, DAY, Form, GIB, KIB, List, SECOND, Switch, Time, Unit,
+    Address, Bytes, Choice, Count, DAY, FilePath, Form, GIB, KIB, List, SECOND, Switch, Time, Unit,
 };
 use super::value::Value;
 use super::{Config, LogFormat, LogLevel, check};
@@ -99,6 +99,8 @@ const GENERAL: &[Key] = &[
     key!(origins: List(check::origin, "https://app.example.com"), "Origins of web pages that may use the server, besides its own and, on loopback, those of this machine."),
     key!(hosts: List(check::host, "rt.example.com"), "Host names that the server answers to, besides those of this machine. On an address that is not loopback, none listed means all."),
     key!(compression: Switch, "WebSocket messages are compressed, once for all readers that offer it. Off where secrets and others' text stand in one message."),
+    key!(tls.cert: FilePath, "The server's certificate and after it those of its issuers, PEM: connections are TLS 1.2 or 1.3. It needs `tls.key`."),
+    key!(tls.key: FilePath, "The private key of `tls.cert`, PEM, without a passphrase. Nobody but the server should be able to read it."),
     key!(log.level: Choice(LogLevel::ALL), "How much is logged."),
     key!(log.format: Choice(LogFormat::ALL), "How it is logged: lines for people or JSON objects."),
     key!(history.count as "history.count": Count(1..=1_000_000_000), "Messages that a channel retains."),
@@ -158,7 +160,7 @@ mod tests {
             let written = format!("{}.{}", key.table(), key.name());
             assert_eq!(written.trim_start_matches('.'), key.path);
         }
-        assert_eq!(tables, ["", "log", "history", "limits"]);
+        assert_eq!(tables, ["", "tls", "log", "history", "limits"]);
     }
 
     #[test]

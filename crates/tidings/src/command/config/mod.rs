@@ -13,6 +13,7 @@ mod value;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use tidings_core::{History, Limits, Rulebook};
 
@@ -26,7 +27,12 @@ pub use value::Value;
 pub const PREFIX: &str = "TIDINGS_";
 
 /// Variables with the prefix that are not keys: they stand for flags.
-pub const FLAG_VARIABLES: [&str; 3] = ["TIDINGS_CONFIG", "TIDINGS_URL", "TIDINGS_USER"];
+pub const FLAG_VARIABLES: [&str; 4] = [
+    "TIDINGS_CACERT",
+    "TIDINGS_CONFIG",
+    "TIDINGS_URL",
+    "TIDINGS_USER",
+];
 
 /// All that is configurable, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +49,8 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// WebSocket messages are compressed for clients that offer it.
     pub compression: bool,
+    /// The files of TLS.
+    pub tls: Tls,
     /// What is logged and how.
     pub log: Log,
     /// What a channel retains.
@@ -60,6 +68,15 @@ pub struct Namespace {
     pub history: History,
     /// Bytes of a message's payload.
     pub message_bytes: usize,
+}
+
+/// The files of TLS: both, or none for plain HTTP.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tls {
+    /// The certificate with its chain.
+    pub cert: Option<PathBuf>,
+    /// Its private key.
+    pub key: Option<PathBuf>,
 }
 
 /// What is logged and how.
@@ -123,6 +140,7 @@ impl Default for Config {
             origins: Vec::new(),
             hosts: Vec::new(),
             compression: true,
+            tls: Tls::default(),
             log: Log {
                 level: LogLevel::Info,
                 format: LogFormat::Text,

@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::fault::Wrong;
@@ -32,6 +33,8 @@ pub struct Time(pub RangeInclusive<u64>);
 pub struct Switch;
 /// An IP address with a port.
 pub struct Address;
+/// A file; an empty text is none.
+pub struct FilePath;
 /// A list of texts, each of which must pass the check; the text is an example.
 pub struct List(pub fn(&str) -> Result<(), Wrong>, pub &'static str);
 /// One of a few words.
@@ -264,6 +267,27 @@ impl Unit<SocketAddr> for Address {
 impl Form for Address {
     fn form(&self) -> String {
         "IP:PORT".into()
+    }
+}
+
+impl Unit<Option<PathBuf>> for FilePath {
+    fn read(&self, raw: &Value) -> Result<Option<PathBuf>, Wrong> {
+        let (Value::Text(text) | Value::Bare(text)) = raw else {
+            let fix = "its path as a text such as \"/etc/tidings/cert.pem\", or \"\" for none";
+            return Err(not_a(raw, "a file", fix));
+        };
+        Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+    }
+
+    fn show(&self, value: &Option<PathBuf>) -> String {
+        let path = value.as_deref().unwrap_or(Path::new(""));
+        quote(&path.to_string_lossy())
+    }
+}
+
+impl Form for FilePath {
+    fn form(&self) -> String {
+        "the path of a file, or \"\" for none".into()
     }
 }
 
