@@ -62,6 +62,10 @@ pub fn start(command: &mut Command) -> Running {
 }
 
 impl Running {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("an id");
         kill_process(Pid::from_raw(id).expect("an id"), signal).expect("it lives");
