@@ -5,7 +5,7 @@
 //! name of this machine, so that a foreign name which was rebound to 127.0.0.1 does not become
 //! "own" (DNS rebinding).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Version, request};
@@ -35,6 +35,7 @@ const EXPOSE_HEADERS: &str = "ETag, Retry-After";
 impl AccessRules {
     /// Judges the `Host` and the `Origin` of a request.
     pub fn check(&self, head: &request::Parts) -> Result<(), Problem> {
+        check_coding(&head.headers)?;
         let host = host_of(head)?;
         if let Some(host) = host {
             self.check_host(host)?;
@@ -120,13 +121,33 @@ fn host_of(head: &request::Parts) -> Result<Option<&str>, Problem> {
         .map(|authority| authority.as_str())
         .or(field);
     match host {
-        Some(host) if host.contains('@') || host_name(host).is_empty() => {
-            Err(bad_host("the Host field names no host"))
-        }
+        Some(host) if !is_host(host_name(host)) => Err(bad_host("the Host field names no host")),
         Some(host) => Ok(Some(host)),
         None if head.version >= Version::HTTP_11 => Err(bad_host("the request names no host")),
         None => Ok(None),
     }
+}
+
+/// RFC 3986 section 3.2.2: a literal address in brackets, or a name.
+fn is_host(name: &str) -> bool {
+    if let Some(literal) = name.strip_prefix('[') {
+        let address = literal.strip_suffix(']').map(str::parse::<Ipv6Addr>);
+        return matches!(address, Some(Ok(_)));
+    }
+    let of_a_name = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&b);
+    !name.is_empty() && name.bytes().all(of_a_name)
+}
+
+/// The one transfer coding that is understood (RFC 9112 section 6.1); the library looks at the last
+/// one only.
+fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if codings.next().is_none_or(is_chunked) && codings.next().is_none() {
+        return Ok(());
+    }
+    let detail = "the one Transfer-Encoding taken here is `chunked`, once";
+    Err(Problem::new(Code::BadRequest, detail))
 }
 
 fn bad_host(detail: &str) -> Problem {

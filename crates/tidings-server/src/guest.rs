@@ -36,7 +36,7 @@ const FRAME: usize = 16 << 10;
 /// task of its own, so a Tokio runtime must be there.
 pub async fn serve<B>(app: &Arc<App>, request: Request<B>) -> Response<Body>
 where
-    B: HttpBody<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    B: HttpBody<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
     let (mut head, body) = request.into_parts();
     let tunnel = is_tunnel(&head);

@@ -7,13 +7,14 @@ use http::header;
 use http::{Method, StatusCode, request};
 use tidings_core::ChannelName;
 use tidings_protocol::command::{Read, parse_body};
+use tidings_protocol::websocket as ws;
 use tidings_protocol::{Code, Problem};
 
 use crate::app::App;
 use crate::query::channel_of_segment;
 use crate::reading::{Reading, asked, query, wishes};
 use crate::refuse::{refuse, unavailable};
-use crate::reply::{Answer, Reply, answer, empty};
+use crate::reply::{Answer, Reply, answer, close, empty};
 use crate::request_body::RequestBody;
 use crate::start::{start, websocket};
 use crate::stats::Transport;
@@ -34,7 +35,16 @@ pub async fn handle<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body:
         }
         Err(problem) => (Err(problem), false),
     };
+    let ambiguous =
+        !admitted && matches!(&handled, Err(problem) if problem.code == Code::BadRequest);
     let mut reply = handled.unwrap_or_else(|problem| refuse(app, head, &problem).into());
+    if let Reply::Answer(answer) = &mut reply
+        && (ambiguous || requests_upgrade(head))
+    {
+        // Whoever in front reads such a request otherwise, or tunnels after an upgrade that was
+        // refused, gets no further request through.
+        close(answer.headers_mut());
+    }
     if admitted {
         let origin = head.headers.get(header::ORIGIN);
         app.access.cors(origin, reply.headers_mut());
@@ -173,6 +183,11 @@ async fn operations(app: &Arc<App>, path: &str) -> Result<Answer, Problem> {
         )),
         _ => page::file(path).ok_or_else(missing),
     }
+}
+
+fn requests_upgrade(head: &request::Parts) -> bool {
+    let values = head.headers.get_all(header::UPGRADE);
+    ws::requests_upgrade(values.iter().map(http::HeaderValue::as_bytes))
 }
 
 fn is_probe(head: &request::Parts) -> bool {

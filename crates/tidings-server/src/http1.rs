@@ -132,6 +132,8 @@ where
         .max_headers(limits.head_fields)
         .max_buf_size(limits.head_bytes.max(8 << 10))
         .keep_alive(!via.full)
+        // Who ends its own side after a request still gets the answer.
+        .half_close(true)
         .serve_connection(TokioIo::new(io), service);
     let mut stopping = pin!(async move { stop.wait_for(|stop| *stop).await.map(drop) });
     let mut told = false;

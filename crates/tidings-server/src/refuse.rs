@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::clock::spread;
 use crate::handler::{is_channel, methods};
 use crate::reading::{asked, wishes};
-use crate::reply::{Answer, answer, no_buffering, refusal};
+use crate::reply::{Answer, answer, close, no_buffering, refusal};
 use crate::transport::sse_refusal;
 use crate::via::via;
 
@@ -22,6 +22,10 @@ pub fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Answer {
         if problem.code == Code::MethodNotAllowed {
             let methods = HeaderValue::from_static(methods(head.uri.path()));
             answer.headers_mut().insert(header::ALLOW, methods);
+        }
+        if problem.code == Code::RequestTimeout {
+            // RFC 9110 section 15.5.9: what is left of the request is not awaited.
+            close(answer.headers_mut());
         }
         return answer;
     }

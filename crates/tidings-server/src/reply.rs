@@ -99,6 +99,11 @@ pub fn guard(headers: &mut HeaderMap) {
     );
 }
 
+/// No further request is taken on the connection.
+pub fn close(headers: &mut HeaderMap) {
+    headers.append(header::CONNECTION, HeaderValue::from_static("close"));
+}
+
 /// nginx buffers answers unless told not to.
 pub fn no_buffering(headers: &mut HeaderMap) {
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
 use tidings_core::Limits;
@@ -10,9 +10,12 @@ use tidings_protocol::{Code, Problem};
 use tokio::time::timeout;
 
 /// A body, whatever carries it.
-pub trait RequestBody: Body<Error: Into<Box<dyn Error + Send + Sync>>> + Unpin {}
+pub trait RequestBody:
+    Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin
+{
+}
 
-impl<B: Body<Error: Into<Box<dyn Error + Send + Sync>>> + Unpin> RequestBody for B {}
+impl<B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin> RequestBody for B {}
 
 /// Reads the body, up to `bytes_max` and within the limit of time.
 pub async fn read<B: RequestBody>(
@@ -29,8 +32,8 @@ pub async fn read<B: RequestBody>(
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(too_large());
     }
-    match timeout(limits.body_time, Limited::new(body, bytes_max).collect()).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+    match timeout(limits.body_time, collect(Limited::new(body, bytes_max))).await {
+        Ok(Ok(whole)) => Ok(whole),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Problem::new(
             Code::BadRequest,
@@ -44,4 +47,22 @@ pub async fn read<B: RequestBody>(
             ),
         )),
     }
+}
+
+/// One buffer, whatever the sizes of the pieces: a list of them would cost many times their bytes.
+async fn collect<B>(mut body: B) -> Result<Bytes, B::Error>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
+        if whole.is_empty() && body.is_end_stream() {
+            return Ok(data);
+        }
+        whole.put(data);
+    }
+    Ok(whole.freeze())
 }

@@ -68,7 +68,7 @@ impl Server {
             tokio::select! {
                 () = &mut shutdown => break,
                 accepted = self.listener.accept() => match accepted {
-                    Ok((socket, _)) => self.admit(socket, connections.len(), &workers),
+                    Ok((socket, _)) => self.admit(socket, workers.load(), &workers),
                     Err(error) => self.rest(&error).await,
                 },
             }

@@ -67,6 +67,12 @@ impl Workers {
         (0..count).map(start).collect::<Result<_, _>>().map(Self)
     }
 
+    /// Connections that were given to the threads and have not ended, those in their queues included.
+    pub fn load(&self) -> usize {
+        let load = |worker: &Worker| worker.load.load(Ordering::Relaxed);
+        self.0.iter().map(load).sum()
+    }
+
     /// Gives a connection to the thread that has the fewest.
     pub fn take(&self, accepted: Accepted) {
         let load = |worker: &&Worker| worker.load.load(Ordering::Relaxed);

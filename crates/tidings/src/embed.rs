@@ -26,6 +26,7 @@ mod service;
 use std::error::Error;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use tidings_core::broker::memory::MemoryBroker;
@@ -70,7 +71,7 @@ impl Tidings {
     /// application puts before it, it takes away again (see [`Service::under`]).
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
-        B: HttpBody<Error: Into<Box<dyn Error + Send + Sync>>>,
+        B: HttpBody<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
     {
         guest::serve(&self.0.app, request).await
     }

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Response};
 use http_body::Body as HttpBody;
@@ -41,7 +42,7 @@ impl Service {
     /// Answers one request.
     pub fn answer<B>(&self, mut request: Request<B>) -> Answering
     where
-        B: HttpBody<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+        B: HttpBody<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
         if !self.prefix.is_empty() {
             *request.uri_mut() = without(request.uri(), &self.prefix);
@@ -53,7 +54,7 @@ impl Service {
 
 impl<B> tower_service::Service<Request<B>> for Service
 where
-    B: HttpBody<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    B: HttpBody<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
