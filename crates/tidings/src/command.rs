@@ -2,6 +2,7 @@
 //! that reads files, the environment and signals; everything about channels, transports and the wire
 //! is in the crates below.
 
+mod bench;
 pub mod cli;
 pub mod config;
 mod lines;
@@ -28,6 +29,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Config(args) => Ok(config_command(args)),
         Command::Pub(args) => publish::run(args),
         Command::Sub(args) => subscribe::run(args),
+        Command::Bench(options) => bench::run(options),
     };
     ended.unwrap_or_else(|error| {
         complain(format!("error: {error:#}"));

@@ -43,6 +43,8 @@ pub enum Command {
     Pub(PublishArgs),
     /// Follow channels and print their messages
     Sub(SubscribeArgs),
+    /// Measure what a message costs on this machine
+    Bench(crate::command::bench::Options),
 }
 
 /// What sets the configuration. Without any of it the server listens on 127.0.0.1:8000.
