@@ -9,20 +9,22 @@ use super::payload;
 /// `tidings bench`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Without flags it starts a server of its own with one worker on core 0, loads it from the other cores, and runs a
-short version of all scenarios, in about three minutes. Linux only: what the server uses is read from /proc.
+    after_help = "Without flags it starts a server of its own with one worker on the first core, loads it from the
+others, and runs a short version of all scenarios, in about three minutes. Linux only: what the
+server uses is read from /proc.
 
 Scenarios:
-  fanout      one channel with 1,000 readers (20 messages/s; then saturated, 8 publishes in flight while at most 32
-              messages are on their way) and with 10,000 (3/s; 4 and 8)
+  fanout      one channel; 1,000 readers: 20 messages/s, then saturated with 8 publishes in
+              flight and at most 32 messages undelivered; 10,000 readers: 3/s, then 4 and 8
   channels    1,000 channels of 5 readers: 1,000 messages/s; saturated with 16 in flight
   idle        10,000 connections that get nothing: resident bytes for each
   echo        one reader, 100 messages/s: the round trip
-  isolation   1,000 readers at 20/s: alone, beside 10 % that never read, beside 1 % that are hostile
+  isolation   1,000 readers at 20/s: alone, beside 10 % that never read, beside 1 % that are
+              hostile
 
-A figure is the median over the repetitions with (least–most). --floor adds a program that only writes one ready
-frame to each socket; it takes turns with the server, and every figure is then also a ratio to it.
-All readers check that they get every message, once and in order.
+A figure is the median over the repetitions with (least–most). --floor adds a program that only
+writes one ready frame to each socket; it takes turns with the server, and every figure is then
+also a ratio to it. All readers check that they get every message, once and in order.
 
 Examples:
   tidings bench
