@@ -147,3 +147,29 @@ async fn a_websocket_that_says_nothing_after_its_handshake_ends() {
     }
     assert_eq!(metric(&server, "tidings_heartbeat_timeouts_total").await, 4);
 }
+
+#[tokio::test]
+async fn a_message_that_is_begun_becomes_whole_in_time() {
+    let server = TestServer::limited(|limits| {
+        limits.body_time = std::time::Duration::from_millis(300);
+    })
+    .await;
+    let mut ws = Ws::connect(server.addr, "/channels").await.unwrap();
+    ws.json().await;
+    // Signs of life do not prolong it.
+    let begun = [0x81, 0xfe, 0x10, 0x00, 0, 0, 0, 0];
+    ws.send_bytes(&begun).await;
+    let ended = async {
+        loop {
+            ws.send_bytes(b" ").await;
+            let Ok(frame) =
+                tokio::time::timeout(std::time::Duration::from_millis(20), ws.frame()).await
+            else {
+                continue;
+            };
+            return frame.unwrap();
+        }
+    };
+    assert_eq!(ended.await.json()["code"], "request_timeout");
+    assert_eq!(ws.frame().await.unwrap().close_code(), Some(4101));
+}

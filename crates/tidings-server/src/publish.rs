@@ -1,6 +1,8 @@
 //! Publishing over HTTP: one message, a batch, and the end or emptying of a channel.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -179,11 +181,28 @@ pub fn may_publish(app: &App, channel: &ChannelName) -> Result<(), Problem> {
 async fn publish(app: &App, draft: Draft) -> Result<String, Problem> {
     let channel = draft.channel.clone();
     let receipt = app.hub.publish(draft, app.now()).await?;
+    if receipt.subscribers > 0 {
+        readers_first().await;
+    }
     let receipt = envelope::Receipt {
         channel: &channel,
         receipt,
     };
     Ok(receipt.to_json())
+}
+
+/// Lets the readers that were just woken on this thread write before their publisher does: they wait
+/// for the message, and it only for the receipt. One turn, without asking the kernel for news.
+async fn readers_first() {
+    let mut waited = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn event_name(app: &App, name: Option<&str>) -> Result<Option<EventName>, Problem> {

@@ -284,6 +284,10 @@ pub fn wishes(head: &request::Parts) -> Wishes {
 
 /// What `transport=` says, whatever else is wrong with the query.
 pub fn asked(head: &request::Parts) -> Option<String> {
+    // Most requests do not say it, and need not be decoded to know.
+    head.uri
+        .query()
+        .filter(|query| query.contains("transport") || query.contains('%'))?;
     Some(query(head).ok()?.one("transport").ok()??.to_owned())
 }
 

@@ -10,7 +10,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tidings_core::Limits;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
@@ -64,12 +64,13 @@ impl Server {
         )?;
         let housekeeping = tokio::spawn(housekeeping::run(self.app.clone()));
         let mut shutdown = pin!(shutdown);
+        let mut told = None;
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
                 accepted = self.listener.accept() => match accepted {
                     Ok((socket, _)) => self.admit(socket, workers.load(), &workers),
-                    Err(error) => self.rest(&error).await,
+                    Err(error) => self.rest(&error, &mut told).await,
                 },
             }
         }
@@ -109,10 +110,14 @@ impl Server {
         }
     }
 
-    /// Accepting failed: mostly for want of file descriptors. Not to spin, it waits a little.
-    async fn rest(&self, error: &std::io::Error) {
+    /// Accepting failed: mostly for want of file descriptors. Not to spin, it waits a little; what is
+    /// logged once a minute is counted every time.
+    async fn rest(&self, error: &std::io::Error, told: &mut Option<Instant>) {
         self.app.stats.accept_errors.add(1);
-        tracing::warn!(%error, "a connection could not be accepted");
+        if told.is_none_or(|told| told.elapsed() >= Duration::from_secs(60)) {
+            *told = Some(Instant::now());
+            tracing::warn!(%error, "connections cannot be accepted; `ulimit -n` may be too small");
+        }
         sleep(Duration::from_millis(100)).await;
     }
 }

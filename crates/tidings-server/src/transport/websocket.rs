@@ -53,6 +53,8 @@ pub struct WebSocket {
     heard: Instant,
     /// When it was last asked for one.
     asked: Instant,
+    /// Since when a message of the client is on its way.
+    incomplete: Option<Instant>,
     /// Pings and pongs that it may still send.
     control_frames: Allowance,
     _registered: Registered,
@@ -137,6 +139,7 @@ impl WebSocket {
             spoke: now,
             heard: now,
             asked: now,
+            incomplete: None,
             control_frames: Allowance::new(
                 Limits::CONTROL_FRAMES,
                 Limits::CONTROL_FRAMES_PER_SECOND,
@@ -263,11 +266,18 @@ impl WebSocket {
                 self.app.stats.refused(&problem);
                 self.fail(&problem);
             }
-            Event::Message { kind, data } => match (&self.raw, kind) {
-                (Some(_), kind) => self.publish_raw(kind, data),
-                (None, MessageKind::Text) => self.command(&data),
-                (None, MessageKind::Binary) => self.binary_command(&data),
-            },
+            Event::Message { kind, data } => {
+                self.incomplete = None;
+                self.message(kind, data);
+            }
+        }
+    }
+
+    fn message(&mut self, kind: MessageKind, data: Bytes) {
+        match (&self.raw, kind) {
+            (Some(_), kind) => self.publish_raw(kind, data),
+            (None, MessageKind::Text) => self.command(&data),
+            (None, MessageKind::Binary) => self.binary_command(&data),
         }
     }
 
@@ -333,6 +343,13 @@ impl WebSocket {
             );
             self.app.stats.refused(&problem);
             self.fail(&problem);
+        } else if self.message_due().is_some_and(|due| now >= due) {
+            let problem = Problem::new(
+                Code::RequestTimeout,
+                "a message that was begun did not become whole in time",
+            );
+            self.app.stats.refused(&problem);
+            self.fail(&problem);
         } else if now >= self.ping_due() {
             self.asked = now;
             if self.raw.is_none() {
@@ -341,6 +358,11 @@ impl WebSocket {
             self.replies
                 .push_back(ws::ping_frame(&ControlPayload::default()));
         }
+    }
+
+    /// When the message that is on its way must be whole.
+    fn message_due(&self) -> Option<Instant> {
+        Some(self.incomplete? + self.app.limits().body_time)
     }
 
     /// A ping is due after a heartbeat in which nothing was said, or nothing was heard or asked.
@@ -388,6 +410,11 @@ impl Session for WebSocket {
         self.heard = Instant::now();
         let taken = self.take(bytes);
         self.unread = Bytes::copy_from_slice(&bytes[taken..]);
+        if self.decoder.is_idle() {
+            self.incomplete = None;
+        } else {
+            self.incomplete.get_or_insert(self.heard);
+        }
     }
 
     fn wants_input(&self) -> bool {
@@ -404,9 +431,11 @@ impl Session for WebSocket {
     fn deadline(&self) -> Instant {
         match self.stage {
             Stage::Closing(since) => since + Limits::LINGER,
-            _ => self
-                .ping_due()
-                .min(self.heard + 2 * self.app.limits().heartbeat),
+            _ => {
+                let due = self.ping_due();
+                let due = due.min(self.heard + 2 * self.app.limits().heartbeat);
+                self.message_due().map_or(due, |message| message.min(due))
+            }
         }
     }
 
