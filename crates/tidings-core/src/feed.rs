@@ -148,6 +148,10 @@ impl Feed {
         };
         let free = self.subscriptions.iter().position(Option::is_none);
         let index = free.unwrap_or_else(|| {
+            if self.subscriptions.is_empty() {
+                // Most feeds have one channel, and a vector would begin with four places.
+                self.subscriptions.reserve_exact(1);
+            }
             self.subscriptions.push(None);
             self.subscriptions.len() - 1
         });
