@@ -1,15 +1,15 @@
 //! HTTP/1.1 by hand: what is sent is what the test wrote, what is read is what came.
 
-use std::net::SocketAddr;
-
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
-use crate::wire::Wire;
+use crate::carrier::Endpoint;
+use crate::wire::{Fate, Wire};
 
 /// A connection.
 pub struct Http {
     io: BufReader<Wire>,
-    addr: SocketAddr,
+    /// What `Host` says.
+    authority: String,
     /// Bytes of the chunk that is being read, with the CRLF behind it.
     chunk_left: usize,
 }
@@ -48,24 +48,24 @@ impl Answer {
 
 impl Http {
     /// Connects.
-    pub async fn connect(addr: SocketAddr) -> Self {
-        Self::cut_after(addr, None)
+    pub async fn connect(to: impl Into<Endpoint>) -> Self {
+        Self::cut_after(&to.into(), None)
             .await
             .expect("the server listens")
     }
 
     /// Connects; the connection is cut after so many bytes from the server.
-    pub async fn cut_after(addr: SocketAddr, bytes: Option<u64>) -> std::io::Result<Self> {
+    pub async fn cut_after(to: &Endpoint, bytes: Option<u64>) -> std::io::Result<Self> {
         Ok(Self {
-            io: BufReader::new(Wire::connect(addr, bytes).await?),
-            addr,
+            io: BufReader::new(Wire::connect(to, bytes).await?),
+            authority: to.addr.to_string(),
             chunk_left: 0,
         })
     }
 
-    /// Whether the end that was seen is the cut, and not the server's.
-    pub fn is_cut(&self) -> bool {
-        self.io.get_ref().is_cut()
+    /// What becomes of the connection.
+    pub fn fate(&self) -> &Fate {
+        self.io.get_ref().fate()
     }
 
     /// Sends bytes as they are.
@@ -84,7 +84,7 @@ impl Http {
         };
         let head = format!(
             "{method} {target} HTTP/1.1\r\nHost: {}\r\n{headers}{length}\r\n",
-            self.addr
+            self.authority
         );
         self.send(&[head.as_bytes(), body].concat()).await;
     }
@@ -149,7 +149,7 @@ impl Http {
             while let Some(mut part) = self.body_part().await {
                 answer.body.append(&mut part);
             }
-            if self.is_cut() {
+            if self.fate().is_cut() {
                 return None;
             }
         }
@@ -208,13 +208,13 @@ impl Http {
 
 /// One request on a connection of its own.
 pub async fn fetch(
-    addr: SocketAddr,
+    to: impl Into<Endpoint>,
     method: &str,
     target: &str,
     headers: &str,
     body: &[u8],
 ) -> Answer {
-    let mut http = Http::connect(addr).await;
+    let mut http = Http::connect(to).await;
     http.request(method, target, headers, body).await;
     if method == "HEAD" {
         http.head().await
@@ -224,14 +224,14 @@ pub async fn fetch(
 }
 
 /// GET.
-pub async fn get(addr: SocketAddr, target: &str) -> Answer {
-    fetch(addr, "GET", target, "", b"").await
+pub async fn get(to: impl Into<Endpoint>, target: &str) -> Answer {
+    fetch(to, "GET", target, "", b"").await
 }
 
 /// POST of text.
-pub async fn post(addr: SocketAddr, target: &str, text: &str) -> Answer {
+pub async fn post(to: impl Into<Endpoint>, target: &str, text: &str) -> Answer {
     fetch(
-        addr,
+        to,
         "POST",
         target,
         "Content-Type: text/plain\r\n",

@@ -4,7 +4,9 @@
 //! Nothing here uses the project's own encoders: a client that shared them would share their
 //! mistakes.
 
+pub mod carrier;
 pub mod checker;
+pub mod deflate;
 pub mod http;
 pub mod master;
 pub mod server;

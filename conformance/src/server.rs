@@ -1,13 +1,20 @@
-//! A server on a port of its own, in this process.
+//! A server on a port of its own, in this process, and on further ports for its other carriers.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
 use tidings_core::broker::memory::MemoryBroker;
 use tidings_core::{Broker, History, Hub, Limits, Rulebook};
-use tidings_server::{AccessRules, App, TlsKeys, bind};
-use tokio::sync::oneshot;
+use tidings_server::{AccessRules, App, TlsKeys, bind, guest};
+use tokio::net::TcpListener;
+use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
+
+use crate::carrier::{Carrier, Endpoint};
+use crate::tls::{Authority, connector};
 
 /// A running server. It stops orderly with [`stop`](Self::stop), and dies when dropped.
 pub struct TestServer {
@@ -15,8 +22,12 @@ pub struct TestServer {
     pub addr: SocketAddr,
     /// Its counters and doors.
     pub app: Arc<App>,
-    stop: Option<oneshot::Sender<()>>,
-    running: JoinHandle<()>,
+    /// Where it listens with TLS, and who issued its certificate.
+    secure: OnceCell<(SocketAddr, Authority)>,
+    /// Where an application that embeds it listens.
+    embedded: OnceCell<SocketAddr>,
+    stop: watch::Sender<bool>,
+    running: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// What a test wants to be different.
@@ -42,11 +53,13 @@ impl Default for Options {
                 loopback_origins: true,
                 ..AccessRules::default()
             },
-            addr: ([127, 0, 0, 1], 0).into(),
+            addr: ANY_PORT.into(),
             tls: None,
         }
     }
 }
+
+const ANY_PORT: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
 impl TestServer {
     /// A server with its defaults.
@@ -78,36 +91,96 @@ impl TestServer {
                 compresses: true,
             },
         );
-        let server = bind(options.addr, 2, app.clone(), options.tls)
+        let mut server = Self {
+            addr: options.addr,
+            app,
+            secure: OnceCell::new(),
+            embedded: OnceCell::new(),
+            stop: watch::Sender::new(false),
+            running: Mutex::default(),
+        };
+        server.addr = server.listen(options.addr, options.tls).await;
+        server
+    }
+
+    /// The same server by another carrier. Over HTTP/2 the clones of what is given share a connection.
+    pub async fn endpoint(&self, carrier: Carrier) -> Endpoint {
+        match carrier {
+            Carrier::Http1 | Carrier::Http2 => Endpoint::clear(self.addr, carrier),
+            Carrier::Embedded | Carrier::EmbeddedHttp2 => {
+                let addr = self.embedded.get_or_init(|| self.embed()).await;
+                Endpoint::clear(*addr, carrier)
+            }
+            Carrier::Tls | Carrier::Http2Tls => {
+                let (addr, authority) = self.secure.get_or_init(|| self.secure()).await;
+                let protocol = if carrier.is_http2() { "h2" } else { "http/1.1" };
+                let tls = connector(&authority.pem(), protocol);
+                Endpoint::secure(*addr, carrier, tls)
+            }
+        }
+    }
+
+    async fn listen(&self, addr: SocketAddr, tls: Option<TlsKeys>) -> SocketAddr {
+        let server = bind(addr, 2, self.app.clone(), tls)
             .await
             .expect("a free port");
         let addr = server.local_addr();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let running = tokio::spawn(async move {
+        let mut stop = self.stop.subscribe();
+        self.keep(async move {
             let shutdown = async {
                 // A dropped sender stops it, too.
-                let _ = stopped.await;
+                let _ = stop.wait_for(|stop| *stop).await;
             };
             server
                 .run(shutdown)
                 .await
                 .expect("the accept loop ends orderly");
         });
-        Self {
-            addr,
-            app,
-            stop: Some(stop),
-            running,
-        }
+        addr
+    }
+
+    async fn secure(&self) -> (SocketAddr, Authority) {
+        let authority = Authority::new("of this server");
+        let certified = authority.issue(&["127.0.0.1", "localhost"]);
+        let keys = TlsKeys::from_pem(certified.chain.as_bytes(), certified.key.as_bytes());
+        let addr = self
+            .listen(ANY_PORT.into(), Some(keys.expect("a certificate")))
+            .await;
+        (addr, authority)
+    }
+
+    async fn embed(&self) -> SocketAddr {
+        let listener = TcpListener::bind(SocketAddr::from(ANY_PORT))
+            .await
+            .expect("a free port");
+        let addr = listener.local_addr().expect("a bound socket");
+        let app = self.app.clone();
+        let answer = move |request: Request| {
+            let app = app.clone();
+            async move { guest::serve(&app, request).await.map(Body::new) }
+        };
+        let serve = axum::serve(listener, Router::new().fallback(answer));
+        let mut stop = self.stop.subscribe();
+        self.keep(async move {
+            tokio::select! {
+                served = serve.into_future() => served.expect("the accept loop ends orderly"),
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        });
+        addr
+    }
+
+    fn keep(&self, running: impl Future<Output = ()> + Send + 'static) {
+        let mut all = self.running.lock().expect("no holder panics");
+        all.push(tokio::spawn(running));
     }
 
     /// Stops it as SIGTERM does, and waits for its end.
-    pub async fn stop(mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        let running = std::mem::take(&mut *self.running.lock().expect("no holder panics"));
+        for running in running {
+            running.await.expect("the server does not panic");
         }
-        (&mut self.running)
-            .await
-            .expect("the server does not panic");
     }
 }

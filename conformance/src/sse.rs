@@ -1,7 +1,6 @@
 //! Server-Sent Events by the letter of the HTML standard, section 9.2.6.
 
-use std::net::SocketAddr;
-
+use crate::carrier::Endpoint;
 use crate::http::{Answer, Http};
 
 /// An event as a page would get it.
@@ -27,8 +26,12 @@ pub struct Events {
 
 impl Events {
     /// Opens a stream; the answer's head if it is none.
-    pub async fn open(addr: SocketAddr, target: &str, last_id: &str) -> Result<Self, Answer> {
-        Self::over(Http::connect(addr).await, target, last_id)
+    pub async fn open(
+        to: impl Into<Endpoint>,
+        target: &str,
+        last_id: &str,
+    ) -> Result<Self, Answer> {
+        Self::over(Http::connect(to).await, target, last_id)
             .await
             .map_err(|answer| answer.expect("the head of an answer"))
     }
@@ -57,11 +60,6 @@ impl Events {
             last_id: last_id.to_owned(),
             retry: None,
         }
-    }
-
-    /// Whether the end that was seen is the cut, and not the server's.
-    pub fn is_cut(&self) -> bool {
-        self.http.is_cut()
     }
 
     /// The next event; `None` when the stream ended.

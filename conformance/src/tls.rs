@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// The protocol that is let through.
 const HTTP_1: &[u8] = b"http/1.1";
@@ -103,6 +103,20 @@ fn params(names: &[&str]) -> CertificateParams {
 
 fn key() -> KeyPair {
     KeyPair::generate().expect("a key")
+}
+
+/// What a client connects with that trusts this authority (PEM) and speaks this protocol (ALPN).
+pub fn connector(authority: &str, protocol: &str) -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(authority.as_bytes()).expect("PEM");
+    roots.add(root).expect("a certificate");
+    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("suites of all versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    TlsConnector::from(Arc::new(config))
 }
 
 /// Speaks TLS on a port and hands what is in it to a server, as a proxy does. A connection that

@@ -1,10 +1,10 @@
 //! A WebSocket client of sockets and bytes.
 
-use std::net::SocketAddr;
-
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 
+use crate::carrier::Endpoint;
+use crate::deflate::{Agreed, deflate};
 use crate::http::{Answer, Http};
 use crate::wire::Wire;
 
@@ -13,8 +13,10 @@ use crate::wire::Wire;
 pub struct Frame {
     /// 1 text, 2 binary, 8 close, 9 ping, 10 pong.
     pub opcode: u8,
-    /// The payload.
+    /// The payload, inflated.
     pub payload: Vec<u8>,
+    /// It was deflated.
+    pub deflated: bool,
 }
 
 impl Frame {
@@ -30,11 +32,16 @@ impl Frame {
     }
 }
 
+/// The bit of a frame that says that its message is deflated (RFC 7692 section 6).
+pub const RSV1: u8 = 0x40;
+
 /// An open WebSocket.
 pub struct Ws {
     io: BufReader<Wire>,
     /// The head of the handshake's answer.
     pub handshake: Answer,
+    /// Where compression was agreed on.
+    agreed: Option<Agreed>,
 }
 
 /// The headers of a handshake; the key is the one of RFC 6455 section 1.3.
@@ -43,16 +50,17 @@ pub const HANDSHAKE: &str = "Upgrade: websocket\r\nConnection: keep-alive, Upgra
 
 impl Ws {
     /// Connects; the server's answer if it is no 101.
-    pub async fn connect(addr: SocketAddr, target: &str) -> Result<Self, Answer> {
-        Self::over(Http::connect(addr).await, target)
+    pub async fn connect(to: impl Into<Endpoint>, target: &str) -> Result<Self, Answer> {
+        Self::over(Http::connect(to).await, target, "")
             .await
             .map_err(|answer| answer.expect("the head of an answer"))
     }
 
-    /// Opens one on a connection; else the server's answer, `None` where the connection ended before
-    /// it did.
-    pub async fn over(mut http: Http, target: &str) -> Result<Self, Option<Answer>> {
-        http.request("GET", target, HANDSHAKE, b"").await;
+    /// Opens one on a connection, with these further headers (lines that end with CRLF); else the
+    /// server's answer, `None` where the connection ended before it did.
+    pub async fn over(mut http: Http, target: &str, more: &str) -> Result<Self, Option<Answer>> {
+        http.request("GET", target, &format!("{HANDSHAKE}{more}"), b"")
+            .await;
         Self::requested(http).await
     }
 
@@ -64,20 +72,16 @@ impl Ws {
         }
         Ok(Self {
             io: http.into_inner(),
+            agreed: Agreed::of(&handshake),
             handshake,
         })
-    }
-
-    /// Whether the end that was seen is the cut, and not the server's.
-    pub fn is_cut(&self) -> bool {
-        self.io.get_ref().is_cut()
     }
 
     /// The next frame; `None` when the connection ended.
     pub async fn frame(&mut self) -> Option<Frame> {
         let mut head = [0; 2];
         self.io.read_exact(&mut head).await.ok()?;
-        assert_eq!(head[0] & 0x70, 0, "no extension was negotiated");
+        assert_eq!(head[0] & 0x30, 0, "no such extension was negotiated");
         assert_eq!(head[1] & 0x80, 0, "a server does not mask");
         let length = match head[1] {
             126 => u64::from(self.io.read_u16().await.ok()?),
@@ -86,9 +90,17 @@ impl Ws {
         };
         let mut payload = vec![0; length as usize];
         self.io.read_exact(&mut payload).await.ok()?;
+        let opcode = head[0] & 0x0f;
+        let deflated = head[0] & RSV1 != 0;
+        if deflated {
+            assert!(opcode == 1 || opcode == 2, "only messages are deflated");
+            let agreed = self.agreed.expect("compression was negotiated");
+            payload = agreed.inflate(&payload).expect("a deflated payload");
+        }
         Some(Frame {
-            opcode: head[0] & 0x0f,
+            opcode,
             payload,
+            deflated,
         })
     }
 
@@ -107,10 +119,19 @@ impl Ws {
         }
     }
 
-    /// Sends a frame, masked.
+    /// Sends a frame, masked; where compression was agreed on, each second message deflated.
     pub async fn send(&mut self, opcode: u8, payload: &[u8]) {
+        match self.agreed {
+            Some(_) if opcode < 8 && fastrand::bool() => {
+                self.send_frame(RSV1 | opcode, &deflate(payload)).await;
+            }
+            _ => self.send_frame(opcode, payload).await,
+        }
+    }
+
+    async fn send_frame(&mut self, first: u8, payload: &[u8]) {
         let mask = fastrand::u32(..).to_be_bytes();
-        let mut frame = vec![0x80 | opcode];
+        let mut frame = vec![0x80 | first];
         match payload.len() {
             short @ 0..=125 => frame.push(0x80 | short as u8),
             medium @ 126..=0xffff => {

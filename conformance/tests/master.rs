@@ -1,9 +1,11 @@
-//! The master property on a server in this process: a few thousand messages per seed, several seeds.
+//! The master property on a server in this process, by all carriers at once: a few thousand messages per
+//! seed, several seeds.
 //!
 //! `SEED=7` repeats one of them; the command `master` does more of the same.
 
 use std::time::Duration;
 
+use conformance::carrier::Carrier;
 use conformance::master::{Losses, Plan, Report, run};
 use conformance::server::{Options, TestServer};
 use tidings_core::History;
@@ -24,7 +26,11 @@ fn history(count: usize) -> Options {
 
 async fn prove(count: usize, plan: Plan) -> Report {
     let server = TestServer::with(history(count)).await;
-    let ran = tokio::time::timeout(TOO_LONG, run(server.addr, &plan)).await;
+    let mut endpoints = Vec::new();
+    for carrier in Carrier::ALL {
+        endpoints.push(server.endpoint(carrier).await);
+    }
+    let ran = tokio::time::timeout(TOO_LONG, run(&endpoints, &plan)).await;
     let report = ran.unwrap_or_else(|_| panic!("SEED={}: {plan:?} did not end", plan.seed));
     let report = report.unwrap_or_else(|fault| panic!("SEED={}: {fault}", plan.seed));
     println!("{} channels, seed {}: {report}", plan.channels, plan.seed);

@@ -1,19 +1,21 @@
 //! The master property at length.
 //!
-//! `master [--messages N] [--channels 1,5] [--seeds N] [--first-seed N] [--rate N] [--readers N] [--url http://HOST:PORT]`
+//! `master [--messages N] [--channels 1,5] [--seeds N] [--first-seed N] [--rate N] [--readers N] [--carriers h1,tls,h2,h2-tls,embedded,embedded-h2] [--url http://HOST:PORT]`
 //!
-//! Without `--url` it brings its own server; with it, the history of that server must hold a whole run.
+//! Without `--url` it brings its own server; with it, the history of that server must hold a whole run, and
+//! the carriers are those in clear.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use conformance::carrier::{Carrier, Endpoint};
 use conformance::master::{Plan, run};
 use conformance::server::{Options, TestServer};
 use tidings_core::History;
 
 const USAGE: &str = "master [--messages N] [--channels 1,5] [--seeds N] [--first-seed N] [--rate N, 0: as fast as possible] \
-                     [--readers N] [--url http://HOST:PORT]";
+                     [--readers N] [--carriers h1,tls,h2,h2-tls,embedded,embedded-h2] [--url http://HOST:PORT]";
 
 /// What the command line said.
 struct Wanted {
@@ -23,6 +25,7 @@ struct Wanted {
     first_seed: u64,
     rate: u64,
     readers: usize,
+    carriers: Vec<Carrier>,
     url: Option<String>,
 }
 
@@ -35,6 +38,7 @@ impl Wanted {
             first_seed: 1,
             rate: 1_000,
             readers: 4,
+            carriers: vec![Carrier::Http1],
             url: None,
         };
         while let Some(word) = words.next() {
@@ -53,6 +57,12 @@ impl Wanted {
                 "--rate" => wanted.rate = number()?,
                 "--readers" => wanted.readers = number()? as usize,
                 "--url" => wanted.url = Some(value),
+                "--carriers" => {
+                    let carriers: Option<_> = value.split(',').map(Carrier::parse).collect();
+                    wanted.carriers = carriers.ok_or_else(|| {
+                        format!("--carriers {value}: h1,tls,h2,h2-tls,embedded,embedded-h2")
+                    })?;
+                }
                 "--channels" => {
                     let counts: Result<_, _> = value.split(',').map(str::parse).collect();
                     wanted.channels =
@@ -60,6 +70,10 @@ impl Wanted {
                 }
                 _ => return Err(format!("what is {word}?")),
             }
+        }
+        let elsewhere = [Carrier::Http1, Carrier::Http2];
+        if wanted.url.is_some() && wanted.carriers.iter().any(|one| !elsewhere.contains(one)) {
+            return Err("--url is read by h1 and h2: the others need a server of its own".into());
         }
         Ok(wanted)
     }
@@ -109,8 +123,8 @@ async fn prove(wanted: &Wanted) -> Result<String, String> {
             println!("channels {channels}, seed {seed}: ok: {report}");
             runs += 1;
             published += report.published;
-            read += report.tally.messages.iter().sum::<u64>();
-            cut += report.tally.cut.iter().sum::<u64>();
+            read += report.tally.sum().messages;
+            cut += report.tally.sum().cut;
         }
     }
     let took = began.elapsed().as_secs_f64();
@@ -121,16 +135,28 @@ async fn prove(wanted: &Wanted) -> Result<String, String> {
 
 /// One run, on a server of its own where there is no other.
 async fn one(wanted: &Wanted, plan: &Plan) -> Result<conformance::master::Report, String> {
-    let patient = |addr| tokio::time::timeout(wanted.patience(), run(addr, plan));
-    let ran = match &wanted.url {
-        Some(url) => patient(resolve(url).await?).await,
-        None => {
-            let server = TestServer::with(roomy(wanted.messages)).await;
-            let ran = patient(server.addr).await;
-            server.stop().await;
-            ran
-        }
-    };
+    if let Some(url) = &wanted.url {
+        let addr = resolve(url).await?;
+        let clear = |&carrier: &Carrier| Endpoint::clear(addr, carrier);
+        let endpoints: Vec<_> = wanted.carriers.iter().map(clear).collect();
+        return patient(wanted, &endpoints, plan).await;
+    }
+    let server = TestServer::with(roomy(wanted.messages)).await;
+    let mut endpoints = Vec::new();
+    for &carrier in &wanted.carriers {
+        endpoints.push(server.endpoint(carrier).await);
+    }
+    let ran = patient(wanted, &endpoints, plan).await;
+    server.stop().await;
+    ran
+}
+
+async fn patient(
+    wanted: &Wanted,
+    endpoints: &[Endpoint],
+    plan: &Plan,
+) -> Result<conformance::master::Report, String> {
+    let ran = tokio::time::timeout(wanted.patience(), run(endpoints, plan)).await;
     ran.map_err(|_| format!("{plan:?} did not end in {:?}", wanted.patience()))?
 }
 

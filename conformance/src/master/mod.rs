@@ -1,7 +1,8 @@
 //! The master property, from outside: whatever a reader goes through, it is given each message once,
 //! in order, or is told of a gap that is true.
 //!
-//! Publishers and wandering readers meet on a server that is known by its address alone.
+//! Publishers and wandering readers meet on a server that is known by its endpoints alone: one for each
+//! carrier, all of them the same channels.
 
 pub mod content;
 pub mod envelope;
@@ -10,9 +11,9 @@ mod poll;
 mod publisher;
 pub mod reader;
 mod sse;
+mod tally;
 mod ws;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,10 +21,13 @@ use fastrand::Rng;
 use tokio::task::JoinSet;
 use tokio::time::interval_at;
 
+use crate::carrier::Endpoint;
 use crate::http::{get, percent};
 use ledger::Ledger;
 use publisher::{Publisher, ok};
-use reader::{Reader, TRANSPORTS, Tally};
+use reader::Reader;
+
+pub use tally::{Tally, Way};
 
 /// How often a run says how far it is.
 const PROGRESS: Duration = Duration::from_secs(10);
@@ -67,17 +71,17 @@ pub struct Report {
     pub took: Duration,
 }
 
-/// Does a run on the server at `addr`, whose history must hold it all, or be what `losses` says.
+/// Does a run on the server at `endpoints`, whose history must hold it all, or be what `losses` says.
 ///
 /// # Errors
 /// The first thing that was not as it has to be, with the plan and the state of all.
-pub async fn run(addr: SocketAddr, plan: &Plan) -> Result<Report, String> {
+pub async fn run(endpoints: &[Endpoint], plan: &Plan) -> Result<Report, String> {
     let began = Instant::now();
-    let ledger = begin(addr, plan)
+    let ledger = begin(&endpoints[0].apart(), plan)
         .await
         .map_err(|fault| format!("{plan:?}: {fault}"))?;
     let mut report = Report::default();
-    let mut tasks = start(addr, plan, &ledger).await;
+    let mut tasks = start(endpoints, plan, &ledger).await;
     let mut ticks = interval_at(tokio::time::Instant::now() + PROGRESS, PROGRESS);
     loop {
         let done = tokio::select! {
@@ -98,12 +102,12 @@ pub async fn run(addr: SocketAddr, plan: &Plan) -> Result<Report, String> {
     }
     report.published = ledger.published();
     report.took = began.elapsed();
-    complete(plan, &report)?;
+    complete(endpoints, plan, &report)?;
     Ok(report)
 }
 
 /// Names the channels, which nobody else has, and asks for their epochs.
-async fn begin(addr: SocketAddr, plan: &Plan) -> Result<Arc<Ledger>, String> {
+async fn begin(to: &Endpoint, plan: &Plan) -> Result<Arc<Ledger>, String> {
     let run = fastrand::u64(..);
     let names: Vec<String> = (0..plan.channels)
         .map(|channel| format!("방:{run:x}-{channel}🎉"))
@@ -123,7 +127,7 @@ async fn begin(addr: SocketAddr, plan: &Plan) -> Result<Arc<Ledger>, String> {
     let keep = plan.losses.as_ref().map(|losses| losses.keep);
     let ledger = Ledger::new(names, plans, keep);
     for (channel, name) in ledger.channels.iter().enumerate() {
-        let answer = ok(get(addr, &format!("/channels/{}", percent(name))).await)?;
+        let answer = ok(get(to, &format!("/channels/{}", percent(name))).await)?;
         let cursor = answer["cursor"]
             .as_str()
             .and_then(|cursor| cursor.strip_suffix("-0"));
@@ -137,7 +141,7 @@ async fn begin(addr: SocketAddr, plan: &Plan) -> Result<Arc<Ledger>, String> {
 
 /// Starts readers and publishers; a publisher's tally is empty.
 async fn start(
-    addr: SocketAddr,
+    endpoints: &[Endpoint],
     plan: &Plan,
     ledger: &Arc<Ledger>,
 ) -> JoinSet<Result<Tally, String>> {
@@ -145,70 +149,48 @@ async fn start(
     let mut tasks = JoinSet::new();
     let pause = plan.losses.as_ref().map(|losses| losses.pause);
     for _ in 0..plan.readers {
-        tasks.spawn(Reader::new(addr, ledger.clone(), pause, rng.fork()).run());
+        tasks.spawn(Reader::new(endpoints, ledger.clone(), pause, rng.fork()).run());
     }
     let publishers = plan.channels.min(2);
     for first in 0..publishers {
         let channels: Vec<usize> = (first..plan.channels).step_by(publishers).collect();
         let rate = (plan.rate * channels.len() as u64).div_ceil(plan.channels as u64);
-        let publisher = Publisher::connect(addr, ledger.clone(), channels, rate, rng.fork()).await;
+        let publisher =
+            Publisher::connect(endpoints, ledger.clone(), channels, rate, rng.fork()).await;
         tasks.spawn(async move { publisher.run().await.map(|()| Tally::default()) });
     }
     tasks
 }
 
 /// Nothing missing at the end, and a run that tried nothing proves nothing.
-fn complete(plan: &Plan, report: &Report) -> Result<(), String> {
+fn complete(endpoints: &[Endpoint], plan: &Plan, report: &Report) -> Result<(), String> {
     let tally = &report.tally;
-    let came: u64 = tally.messages.iter().sum();
+    let came = tally.sum().messages;
     let wanted = plan.messages * plan.readers as u64;
-    let mut ways = tally.opened.iter().chain(&tally.cut).chain(&tally.messages);
+    let tried = tally.by_transport().into_iter().all(Way::is_tried)
+        && endpoints
+            .iter()
+            .all(|endpoint| tally.by_carrier(endpoint.carrier).is_tried())
+        && tally.deflated > 0;
     let whole = match plan.losses {
-        None => came == wanted && tally.gaps == 0 && ways.all(|&count| count > 0),
+        None => came == wanted && tally.gaps == 0 && tried,
         // Readers that mostly pause connect too seldom to have tried every way.
         Some(_) => came > 0 && came + tally.lost <= wanted,
     };
     match whole && report.published == plan.messages {
         true => Ok(()),
-        false => Err(format!("{plan:?}: {came} came of {wanted}; {report:?}")),
-    }
-}
-
-impl Tally {
-    fn add(&mut self, other: &Self) {
-        for way in 0..TRANSPORTS.len() {
-            self.opened[way] += other.opened[way];
-            self.cut[way] += other.cut[way];
-            self.messages[way] += other.messages[way];
-        }
-        self.gaps += other.gaps;
-        self.lost += other.lost;
-        self.repeats += other.repeats;
+        false => Err(format!("{plan:?}: {came} came of {wanted}: {report}")),
     }
 }
 
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let tally = &self.tally;
-        let came: u64 = tally.messages.iter().sum();
-        let rate = self.published as f64 / self.took.as_secs_f64();
+        let seconds = self.took.as_secs_f64();
+        let rate = self.published as f64 / seconds;
         write!(
             f,
-            "{} published in {:.1} s ({rate:.0}/s), {came} read",
-            self.published,
-            self.took.as_secs_f64()
-        )?;
-        for (way, name) in TRANSPORTS.iter().enumerate() {
-            let (opened, cut, came) = (tally.opened[way], tally.cut[way], tally.messages[way]);
-            write!(
-                f,
-                "; {name} {opened} connections ({cut} cut) {came} messages"
-            )?;
-        }
-        write!(
-            f,
-            "; {} gaps told, {} offsets lost in them, {} repeats",
-            tally.gaps, tally.lost, tally.repeats
+            "{} published in {seconds:.1} s ({rate:.0}/s), {}",
+            self.published, self.tally
         )
     }
 }

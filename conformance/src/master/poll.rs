@@ -28,7 +28,7 @@ impl Reader {
         while self.came() - came < leave.messages && !self.is_done() {
             let ask = self.ask(long, tag.as_deref());
             let Some(answer) = self.wait(poll(&mut http, &ask)).await? else {
-                return self.ended(http.is_cut());
+                return self.ended();
             };
             tag = answer.header("etag").map(str::to_owned);
             let more = match answer.status {

@@ -3,7 +3,6 @@
 //!
 //! It alone writes to its channels, so it knows the place of a message before the server does.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +12,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::content::{content, event};
 use super::ledger::Ledger;
+use crate::carrier::Endpoint;
 use crate::checker::Place;
-use crate::http::{Answer, Http, fetch, percent};
+use crate::deflate::{HEADER, any_offer};
+use crate::http::{Answer, Http, percent};
 use crate::ws::Ws;
 
 const BATCH_MAX: usize = 20;
@@ -22,7 +23,6 @@ const PIPELINE_MAX: usize = 10;
 
 /// One publisher.
 pub struct Publisher {
-    addr: SocketAddr,
     rng: Rng,
     ledger: Arc<Ledger>,
     /// Its channels that are not at their end.
@@ -35,23 +35,25 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// A publisher of `channels`, which have begun.
+    /// A publisher of `channels`, which have begun, by any of the endpoints.
     pub async fn connect(
-        addr: SocketAddr,
+        endpoints: &[Endpoint],
         ledger: Arc<Ledger>,
         channels: Vec<usize>,
         rate: u64,
-        rng: Rng,
+        mut rng: Rng,
     ) -> Self {
+        // Connections of its own, which no reader severs.
+        let mut any = || rng.choice(endpoints).expect("a choice").apart();
+        let (http, socket) = (Http::connect(any()).await, Http::connect(any()).await);
+        let offer = format!("{HEADER}: {}\r\n", any_offer(&mut rng));
+        let ws = Ws::over(socket, "/channels", &offer).await;
         Self {
-            addr,
             rng,
             ledger,
             channels,
-            http: Http::connect(addr).await,
-            ws: Ws::connect(addr, "/channels")
-                .await
-                .expect("a WebSocket without channels"),
+            http,
+            ws: ws.expect("a WebSocket without channels"),
             rate,
             sent: 0,
         }
@@ -106,9 +108,10 @@ impl Publisher {
         Ok(taken)
     }
 
-    async fn renew(&self, channel: usize) -> Result<(), String> {
+    async fn renew(&mut self, channel: usize) -> Result<(), String> {
         let target = self.target(channel);
-        let answer = ok(fetch(self.addr, "DELETE", &target, "", b"").await)?;
+        self.http.request("DELETE", &target, "", b"").await;
+        let answer = ok(self.http.answer().await)?;
         let epoch = answer["epoch"]
             .as_str()
             .ok_or_else(|| format!("DELETE answers {answer}"))?;

@@ -1,9 +1,9 @@
 //! A reader that wanders: it changes its transport after every few messages, is cut off in the middle
-//! of half of its connections, and goes on with nothing but what it got whole.
+//! of half of its connections, and goes on with nothing but what it got whole. Each connection is made by
+//! any of the carriers.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,34 +13,17 @@ use tokio::time::{sleep, timeout};
 use super::content::{content, event};
 use super::envelope::{Envelope, HelloPlace};
 use super::ledger::Ledger;
+use super::tally::{TRANSPORTS, Tally, Way};
+use crate::carrier::Endpoint;
 use crate::checker::{Gap, Item, Place, follow};
 use crate::http::{Http, get, percent};
+use crate::wire::Fate;
 
 /// No stream of a running publisher is silent for so long.
 const STALL: Duration = Duration::from_secs(20);
 
 /// Channels up to which every SSE event carries the whole cursor.
 const EXACT_CURSOR_CHANNELS: usize = 16;
-
-/// The transports.
-pub const TRANSPORTS: [&str; 4] = ["poll", "long poll", "SSE", "WebSocket"];
-
-/// What a reader has been through.
-#[derive(Clone, Debug, Default)]
-pub struct Tally {
-    /// Connections of each transport.
-    pub opened: [u64; 4],
-    /// Of these, cut off.
-    pub cut: [u64; 4],
-    /// Messages that came by each transport.
-    pub messages: [u64; 4],
-    /// Gaps that were told.
-    pub gaps: u64,
-    /// Offsets told as lost within an epoch.
-    pub lost: u64,
-    /// Messages that came again where the contract allows it.
-    pub repeats: u64,
-}
 
 /// When a connection is left.
 pub struct Leave {
@@ -52,7 +35,7 @@ pub struct Leave {
 
 /// One reader.
 pub struct Reader {
-    pub(super) addr: SocketAddr,
+    endpoints: Vec<Endpoint>,
     pub(super) rng: Rng,
     pub(super) ledger: Arc<Ledger>,
     /// The exact place on each channel.
@@ -68,8 +51,12 @@ pub struct Reader {
     /// The longest pause between two connections.
     pause: Option<Duration>,
     transport: usize,
+    /// The endpoint of the connection.
+    at: usize,
+    /// What becomes of the connection.
+    fate: Option<Fate>,
     /// What it has been through.
-    pub tally: Tally,
+    pub(super) tally: Tally,
 }
 
 /// What became of a connection.
@@ -81,13 +68,19 @@ pub enum Left {
 }
 
 impl Reader {
-    /// A reader of all channels, from before the first message.
-    pub fn new(addr: SocketAddr, ledger: Arc<Ledger>, pause: Option<Duration>, rng: Rng) -> Self {
+    /// A reader of all channels, from before the first message. It shares the connections of the
+    /// endpoints with whoever has their clones, and severs them at times.
+    pub fn new(
+        endpoints: &[Endpoint],
+        ledger: Arc<Ledger>,
+        pause: Option<Duration>,
+        rng: Rng,
+    ) -> Self {
         let places = (0..ledger.channels.len())
             .map(|channel| ledger.beginning(channel))
             .collect();
         Self {
-            addr,
+            endpoints: endpoints.to_vec(),
             rng,
             ledger,
             places,
@@ -97,6 +90,8 @@ impl Reader {
             announced: HashSet::new(),
             pause,
             transport: 0,
+            at: 0,
+            fate: None,
             tally: Tally::default(),
         }
     }
@@ -118,8 +113,9 @@ impl Reader {
                 sleep(pause.mul_f64(self.rng.f64())).await;
             }
             let leave = self.leave();
-            self.transport = self.rng.usize(..4);
-            self.tally.opened[self.transport] += 1;
+            self.transport = self.rng.usize(..TRANSPORTS.len());
+            self.at = self.rng.usize(..self.endpoints.len());
+            self.way().opened += 1;
             let left = match self.transport {
                 0 => self.polls(&leave, false).await?,
                 1 => self.polls(&leave, true).await?,
@@ -127,10 +123,23 @@ impl Reader {
                 _ => self.socket(&leave).await?,
             };
             if matches!(left, Left::Cut) {
-                self.tally.cut[self.transport] += 1;
+                self.way().cut += 1;
+                self.sever().await;
             }
         }
         self.nothing_follows().await
+    }
+
+    /// At times the cut is one of all that shares the connection.
+    async fn sever(&mut self) {
+        if self.rng.u8(..4) == 0 && self.endpoints[self.at].sever().await {
+            self.tally.severed += 1;
+        }
+    }
+
+    fn way(&mut self) -> &mut Way {
+        let carrier = self.endpoints[self.at].carrier;
+        &mut self.tally.ways[carrier as usize][self.transport]
     }
 
     fn leave(&mut self) -> Leave {
@@ -149,13 +158,14 @@ impl Reader {
 
     /// A last look at every channel: there is nothing more, and the end is where it has to be.
     async fn nothing_follows(&mut self) -> Result<(), String> {
+        let apart = self.endpoints[self.at].apart();
         for channel in 0..self.places.len() {
             let target = format!(
                 "/channels/{}?after={}",
                 self.path(channel),
                 self.places[channel]
             );
-            let answer = get(self.addr, &target).await;
+            let answer = get(&apart, &target).await;
             let wanted = format!(
                 "{{\"messages\":[],\"cursor\":\"{}\",\"more\":false}}",
                 self.places[channel]
@@ -181,16 +191,18 @@ impl Reader {
         self.places.len() == 1
     }
 
-    /// Messages that came on the way of this transport.
+    /// Messages that came so far.
     pub(super) fn came(&self) -> u64 {
-        self.tally.messages[self.transport]
+        self.tally.sum().messages
     }
 
     /// Connects, to be cut as `leave` says.
-    pub(super) async fn connect(&self, leave: &Leave) -> Result<Http, String> {
-        Http::cut_after(self.addr, leave.bytes)
+    pub(super) async fn connect(&mut self, leave: &Leave) -> Result<Http, String> {
+        let http = Http::cut_after(&self.endpoints[self.at], leave.bytes)
             .await
-            .map_err(|error| format!("cannot connect: {error}"))
+            .map_err(|error| format!("cannot connect: {error}"))?;
+        self.fate = Some(http.fate().clone());
+        Ok(http)
     }
 
     /// Waits for what must come.
@@ -201,8 +213,8 @@ impl Reader {
     }
 
     /// A connection ended: by the cut, or it must not have.
-    pub(super) fn ended(&self, is_cut: bool) -> Result<Left, String> {
-        match is_cut {
+    pub(super) fn ended(&self) -> Result<Left, String> {
+        match self.fate.as_ref().is_some_and(Fate::is_cut) {
             true => Ok(Left::Cut),
             false => Err("the server ended the connection".into()),
         }
@@ -328,7 +340,7 @@ impl Reader {
                 self.tally.repeats += 1;
                 return Ok(true);
             }
-            self.tally.messages[self.transport] += 1;
+            self.way().messages += 1;
         }
         let next = follow(&self.places[channel], &item)?;
         if let Item::Gap(gap) = &item {
@@ -367,8 +379,9 @@ impl Reader {
     fn state(&self) -> String {
         let places: Vec<String> = self.places.iter().map(Place::to_string).collect();
         format!(
-            "  on {}, at {places:?}, cursor {:?}, {} that may repeat, {:?}\n{}",
+            "  on {} by {}, at {places:?}, cursor {:?}, {} that may repeat, {}\n{}",
             TRANSPORTS[self.transport],
+            self.endpoints[self.at].carrier.name(),
             self.token,
             self.repeatable.len(),
             self.tally,

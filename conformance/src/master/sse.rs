@@ -10,7 +10,7 @@ impl Reader {
         let http = self.connect(leave).await?;
         let mut events = match self.open_events(http).await? {
             Some(events) => events,
-            None => return self.ended(leave.bytes.is_some()),
+            None => return self.ended(),
         };
         self.begins();
         let came = self.came();
@@ -18,7 +18,7 @@ impl Reader {
         while self.came() - came < leave.messages && !self.is_done() {
             let id = events.last_id.clone();
             let Some(event) = self.wait(events.next()).await? else {
-                return self.ended(events.is_cut());
+                return self.ended();
             };
             match greeted {
                 true => self.take_event(&event, event.id != id).await?,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::reader::{Leave, Left, Reader};
 use crate::checker::Place;
+use crate::deflate::{HEADER, any_offer};
 use crate::ws::{Frame, Ws};
 
 /// How far the channels of one connection are read.
@@ -31,9 +32,13 @@ impl Reader {
                 places.join("&after=")
             ),
         };
-        let mut ws = match self.wait(Ws::over(http, &target)).await? {
+        let offer = match self.rng.bool() {
+            true => format!("{HEADER}: {}\r\n", any_offer(&mut self.rng)),
+            false => String::new(),
+        };
+        let mut ws = match self.wait(Ws::over(http, &target, &offer)).await? {
             Ok(ws) => ws,
-            Err(None) => return self.ended(leave.bytes.is_some()),
+            Err(None) => return self.ended(),
             Err(Some(answer)) => return Err(format!("no WebSocket: {answer:?}")),
         };
         self.begins();
@@ -45,7 +50,7 @@ impl Reader {
         let came = self.came();
         while self.came() - came < leave.messages && !self.is_done() {
             let Some(frame) = self.wait(ws.frame()).await? else {
-                return self.ended(ws.is_cut());
+                return self.ended();
             };
             self.take_frame(&frame, &mut reading).await?;
         }
@@ -63,6 +68,7 @@ impl Reader {
     }
 
     async fn take_frame(&mut self, frame: &Frame, reading: &mut Reading) -> Result<(), String> {
+        self.tally.deflated += u64::from(frame.deflated);
         match frame.opcode {
             1 => {
                 let text =
@@ -169,7 +175,7 @@ impl Reader {
                 return Ok(Left::Orderly);
             }
             let Some(frame) = self.wait(ws.frame()).await? else {
-                return self.ended(ws.is_cut());
+                return self.ended();
             };
             if frame.opcode == 8 {
                 let code = frame.close_code();

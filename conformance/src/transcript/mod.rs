@@ -20,16 +20,21 @@
 //! `${time}` alone are any date, number or time; `${size}` is the size of a chunk, compared with the
 //! bytes that follow up to the line `\r\n`, and `${length}` the length of a body, compared likewise.
 //!
+//! It is recorded over HTTP/1.1 in clear, and holds on every other carrier, with and without
+//! compression: what they say in other words is put into these by `carried.rs`, and by nothing else.
+//!
 //! A transcript proves nothing about timing, and nothing about what a server does when the bytes of
 //! one connection come in other portions.
 
 mod bless;
+mod carried;
 mod holes;
 mod replay;
 mod text;
 mod wire;
 
-pub use replay::replay;
+pub use carried::Deflated;
+pub use replay::{How, replay};
 
 use text::Token;
 

@@ -7,35 +7,48 @@ use tidings_core::History;
 use tidings_core::broker::memory::MemoryBroker;
 
 use super::bless::record;
+use super::carried::Deflated;
 use super::holes::Holes;
 use super::wire::{PATIENCE, Wire};
 use super::{Step, step};
+use crate::carrier::{Carrier, Endpoint};
 use crate::http::get;
 use crate::server::{Options, TestServer};
 
 /// Lengths of epochs are part of what is compared, so they must not differ from run to run.
 const INCARNATION: [u64; 2] = [7, 11];
 
+/// How a transcript is played.
+#[derive(Clone)]
+pub enum How {
+    /// What the server sends is recorded.
+    Bless,
+    /// What the server sends is compared. With a counter WebSockets offer compression, and what comes
+    /// deflated is counted.
+    Compare(Carrier, Option<Deflated>),
+}
+
 struct Play {
     server: TestServer,
+    to: Endpoint,
     wires: HashMap<String, Wire>,
     on: String,
     holes: Holes,
     /// What stands in lines that follow each other is sent at once.
     unsent: Vec<u8>,
     bless: bool,
+    deflated: Option<Deflated>,
     /// The lines as they are to stand from now on.
     lines: Vec<String>,
     /// The lines before were recorded in one go: those that stood there are left out.
     recorded: bool,
 }
 
-/// Plays `script`; with `bless` what the server sends is recorded instead of compared. Gives the
-/// script as it is to stand.
+/// Plays `script`. Gives it as it is to stand.
 ///
 /// # Errors
 /// The line that does not hold, and what came instead.
-pub async fn replay(script: &str, bless: bool) -> Result<String, String> {
+pub async fn replay(script: &str, how: How) -> Result<String, String> {
     let steps: Result<Vec<_>, _> = script
         .lines()
         .enumerate()
@@ -50,13 +63,20 @@ pub async fn replay(script: &str, bless: bool) -> Result<String, String> {
         Step::Server(count) => Some(*count),
         _ => None,
     });
+    let server = server(history).await;
+    let (carrier, deflated) = match &how {
+        How::Bless => (Carrier::Http1, None),
+        How::Compare(carrier, deflated) => (*carrier, deflated.clone()),
+    };
     let mut play = Play {
-        server: server(history).await,
+        to: server.endpoint(carrier).await,
+        server,
         wires: HashMap::new(),
         on: String::new(),
         holes: Holes::default(),
         unsent: Vec::new(),
-        bless,
+        bless: matches!(how, How::Bless),
+        deflated,
         lines: Vec::new(),
         recorded: false,
     };
@@ -81,7 +101,7 @@ impl Play {
     async fn step(&mut self, line: &str, step: &Step) -> Result<(), String> {
         if !matches!(step, Step::Send(_)) && !self.unsent.is_empty() {
             let bytes = std::mem::take(&mut self.unsent);
-            self.wire()?.send(&bytes).await?;
+            self.wire()?.ask(&bytes).await?;
         }
         if let Step::Expect(expected) = step {
             if self.bless {
@@ -135,8 +155,8 @@ impl Play {
     async fn open(&mut self, name: &str) -> Result<(), String> {
         self.on = name.to_owned();
         if !self.wires.contains_key(name) {
-            self.wires
-                .insert(name.to_owned(), Wire::connect(self.server.addr).await?);
+            let wire = Wire::connect(&self.to, self.deflated.clone()).await?;
+            self.wires.insert(name.to_owned(), wire);
         }
         Ok(())
     }

@@ -1,22 +1,27 @@
 //! One connection of a transcript.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::Expected;
+use super::carried::{Deflated, carried};
 use super::holes::{Holes, holds};
 use super::text::{Token, escape};
+use super::{Expected, TEXT};
+use crate::carrier::{Carrier, Endpoint};
+use crate::deflate::{HEADER, deflate};
+use crate::wire::Io;
+use crate::ws::RSV1;
 
 /// Nothing that a transcript waits for takes so long.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection.
 pub struct Wire {
-    pub io: BufReader<TcpStream>,
+    pub io: BufReader<Box<dyn Io>>,
+    /// Messages are deflated, both ways.
+    deflates: bool,
     /// Whether the handshake is over and frames follow.
     pub frames: bool,
     /// The size of the chunk that is being read, and how much of it was.
@@ -26,20 +31,39 @@ pub struct Wire {
 }
 
 impl Wire {
-    pub async fn connect(addr: SocketAddr) -> Result<Self, String> {
-        let tcp = TcpStream::connect(addr)
+    /// Connects; with `deflated` compression is offered, and counted there.
+    pub async fn connect(to: &Endpoint, deflated: Option<Deflated>) -> Result<Self, String> {
+        let wire = crate::wire::Wire::connect(to, None)
             .await
             .map_err(|error| error.to_string())?;
-        tcp.set_nodelay(true).map_err(|error| error.to_string())?;
+        let as_written = matches!(to.carrier, Carrier::Http1 | Carrier::Tls) && deflated.is_none();
         Ok(Self {
-            io: BufReader::new(tcp),
+            deflates: deflated.is_some(),
+            io: BufReader::new(match as_written {
+                true => Box::new(wire),
+                false => carried(wire, deflated),
+            }),
             frames: false,
             chunk: None,
             body: None,
         })
     }
 
-    pub async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
+    /// Sends a request.
+    pub async fn ask(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let upgrade = b"\r\nUpgrade: websocket\r\n";
+        let at = bytes
+            .windows(upgrade.len())
+            .position(|window| window == upgrade);
+        let Some(at) = at.filter(|_| self.deflates) else {
+            return self.send(bytes).await;
+        };
+        let offer = format!("\r\n{HEADER}: permessage-deflate");
+        self.send(&[&bytes[..at], offer.as_bytes(), &bytes[at..]].concat())
+            .await
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.io
             .write_all(bytes)
             .await
@@ -48,7 +72,10 @@ impl Wire {
 
     /// Sends a frame with a mask of zeros, which leaves its payload as it is.
     pub async fn send_frame(&mut self, opcode: u8, payload: &[u8]) -> Result<(), String> {
+        let deflated = (self.deflates && opcode == TEXT).then(|| deflate(payload));
+        let payload = deflated.as_deref().unwrap_or(payload);
         let mut frame = frame_head(opcode, payload.len());
+        frame[0] |= if deflated.is_some() { RSV1 } else { 0 };
         frame[1] |= 0x80;
         frame.extend_from_slice(&[0; 4]);
         frame.extend_from_slice(payload);
