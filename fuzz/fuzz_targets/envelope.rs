@@ -1,15 +1,17 @@
 //! The envelope of any message is valid JSON with the fields that the message has, and the same bytes
-//! in every frame that holds it.
+//! in every frame that holds it, deflated or not.
 #![no_main]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use libfuzzer_sys::fuzz_target;
+use miniz_oxide::inflate::decompress_to_vec;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tidings_core::{Message, PayloadKind};
 use tidings_fuzz::message::Made;
-use tidings_protocol::envelope::{binary_frame, envelope, list_entry, raw_frame, text_frame};
+use tidings_protocol::envelope::{envelope, list_entry, text_frame, websocket_frame};
+use tidings_protocol::websocket::Deflate;
 
 fuzz_target!(|made: Made| {
     let message = made.0;
@@ -68,17 +70,35 @@ fn frames(message: &Message, json: &str) {
     assert_eq!(list_entry(message), json.as_bytes());
     let bytes = &message.payload.bytes[..];
     let is_binary = message.payload.kind == PayloadKind::Binary;
-    assert_eq!(
-        payload_of(raw_frame(message), if is_binary { 2 } else { 1 }),
-        bytes
-    );
+    let raw = websocket_frame(message, true, None);
+    assert_eq!(payload_of(raw, if is_binary { 2 } else { 1 }), bytes);
+    for raw in [false, true] {
+        deflated(message, raw);
+    }
     if is_binary && envelope(message, false).len() <= usize::from(u16::MAX) {
-        let payload = payload_of(binary_frame(message), 2);
+        let payload = payload_of(websocket_frame(message, false, None), 2);
         let (len, rest) = payload.split_first_chunk::<2>().expect("a length");
         let (header, rest) = rest.split_at(u16::from_be_bytes(*len).into());
         assert_eq!(header, envelope(message, false).as_bytes());
         assert_eq!(rest, bytes);
     }
+}
+
+/// What is deflated is the payload of the plain frame (RFC 7692 section 7.2.2), and shorter.
+fn deflated(message: &Message, raw: bool) {
+    const COMPRESSED: u8 = 0x40;
+    const END: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
+    let plain = websocket_frame(message, raw, None);
+    let frame = websocket_frame(message, raw, Deflate::new(15));
+    if frame[0] & COMPRESSED == 0 {
+        assert_eq!(frame, plain);
+        return;
+    }
+    assert!(frame.len() < plain.len());
+    let opcode = frame[0] & 0x0f;
+    let payload = payload_of(frame, COMPRESSED | opcode);
+    let inflated = decompress_to_vec(&[payload, &END].concat()).expect("it inflates");
+    assert_eq!(inflated, payload_of(plain, opcode));
 }
 
 /// The payload of one whole unmasked frame with this opcode (RFC 6455 section 5.2).

@@ -1,13 +1,17 @@
 //! Query strings and path segments: what is taken is what the URL standard's own decoder takes, and
 //! a channel's name is decoded once.
 //!
-//! The module is the server's own file: it needs nothing of the server but its two lower crates.
+//! The modules are the server's own files: they need nothing of the server but its two lower crates.
 #![no_main]
 
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../crates/tidings-server/src/query.rs"]
 mod query;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../crates/tidings-server/src/via.rs"]
+mod via;
 
+use http::{Request, request};
 use libfuzzer_sys::fuzz_target;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use query::{Query, channel_of_segment};
@@ -25,7 +29,10 @@ const NAMES: [&str; 9] = [
 ];
 
 fuzz_target!(|text: &str| {
-    if let Ok(mut query) = Query::parse(Some(text)) {
+    if let Some(head) = head(text)
+        && let Ok(mut query) = Query::of(&head)
+    {
+        let text = head.uri.query().unwrap_or_default();
         let pairs: Vec<_> = form_urlencoded::parse(text.as_bytes()).collect();
         for name in NAMES {
             let expected: Vec<_> = pairs
@@ -44,7 +51,7 @@ fuzz_target!(|text: &str| {
             Err(problem) => assert!(!known && problem.detail.len() < 1_000),
         }
         let _ = (query.number("last"), query.flag("echo"));
-        if let Ok(Some(user)) = query.user() {
+        if let Some(user) = query.user() {
             assert!(!user.is_empty() && user.len() <= 255 && !user.contains(char::is_whitespace));
         }
         let _ = query.seconds("wait");
@@ -56,3 +63,9 @@ fuzz_target!(|text: &str| {
         assert_eq!(channel_of_segment(&escaped).map_err(|_| ()), Ok(name));
     }
 });
+
+/// A request with this query, if a target can hold it.
+fn head(query: &str) -> Option<request::Parts> {
+    let request = Request::get(format!("/channels?{query}")).body(()).ok()?;
+    Some(request.into_parts().0)
+}

@@ -12,9 +12,9 @@ fuzz_target!(|input: &[u8]| {
     let Some((seed, bytes)) = input.split_first() else {
         return;
     };
-    let whole = hear([bytes]);
-    assert_eq!(whole, hear(cut(bytes, *seed)));
-    assert_eq!(whole, hear(bytes.chunks(1)));
+    let whole = hear([bytes], None);
+    assert_eq!(whole, hear(cut(bytes, *seed), None));
+    assert_eq!(whole, hear(bytes.chunks(1), None));
     for event in &whole.events {
         match event {
             Event::Message { kind, data } => {

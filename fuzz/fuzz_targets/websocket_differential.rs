@@ -32,7 +32,7 @@ enum Word {
 
 fuzz_target!(|input: &[u8]| {
     let bytes = [input, &[0; LIMIT + 32]].concat();
-    let heard = hear([&bytes[..]]);
+    let heard = hear([&bytes[..]], None);
     let longer = [FrameError::LengthNotMinimal, FrameError::ControlTooLong];
     let lenient = heard.error.is_some_and(|error| longer.contains(&error));
     let ours = words(heard);

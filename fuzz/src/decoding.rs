@@ -1,6 +1,6 @@
 //! The decoder of client frames, fed with any cut of its input.
 
-use tidings_protocol::websocket::{Decoder, Event, FrameError};
+use tidings_protocol::websocket::{Decoder, Deflate, Event, FrameError};
 
 /// The message limit of every decoder here, in bytes: above the longest control frame, and small
 /// enough to be reached.
@@ -15,9 +15,18 @@ pub struct Heard {
     pub error: Option<FrameError>,
 }
 
+/// The most that a decoder holds: a deflated message may be an eighth longer than what it inflates
+/// to, and a control frame stands behind it.
+const MOST_HELD: usize = LIMIT + LIMIT / 8 + 64 + 125;
+
 /// Feeds `pieces` one after the other, and checks on the way what the decoder promises of memory.
-pub fn hear<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Heard {
-    let mut decoder = Decoder::new(LIMIT);
+pub fn hear<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, deflate: Option<Deflate>) -> Heard {
+    let mut decoder = Decoder::new(LIMIT, deflate);
+    let most = if deflate.is_some() {
+        MOST_HELD
+    } else {
+        LIMIT + 125
+    };
     let (mut heard, mut fed) = (Heard::default(), 0);
     for mut piece in pieces {
         fed += piece.len();
@@ -38,7 +47,7 @@ pub fn hear<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Heard {
         }
         assert!(piece.is_empty(), "all is taken");
         assert!(decoder.memory() <= 2 * fed, "paid for by what came");
-        assert!(decoder.memory() <= LIMIT + 125, "bounded by the limit");
+        assert!(decoder.memory() <= most, "bounded by the limit");
         assert_eq!(decoder.is_finished(), ended(&heard));
         if decoder.is_idle() {
             assert_eq!(decoder.memory(), 0, "an idle connection holds nothing");
