@@ -6,7 +6,7 @@
 //! | the head of an event stream does not say `connection: close` | HTTP/2, embedded |
 //! | the end of an event stream does not end the connection | HTTP/2, embedded |
 //! | the answer of a poll that waited does not say its length first | HTTP/2, embedded |
-//! | a 426 does not say `upgrade` and `connection`; its length may stand elsewhere | HTTP/2 |
+//! | a 426 does not say `upgrade` and `connection`, and a refused upgrade ends no connection; its length may stand elsewhere | HTTP/2 |
 //! | a 204 and a 304 say that their length is 0 | embedded, over HTTP/2: by the HTTP library around it |
 //! | a WebSocket's head has the answer to an offer of compression, and its messages are deflated | compression |
 //!
@@ -110,6 +110,9 @@ impl Answers<'_> {
             if let (Some(length), false) = (length, silent) {
                 let mut body = (&mut self.server).take(length);
                 copy(&mut body, &mut self.to_client).await?;
+            }
+            if head.refuses_upgrade() {
+                return Ok(());
             }
         }
         Ok(())
@@ -217,10 +220,19 @@ impl Head {
         }))
     }
 
+    /// Whether an upgrade was asked for, and is refused for its version.
+    fn refuses_upgrade(&self) -> bool {
+        self.value("sec-websocket-version").is_some()
+    }
+
     /// Says what an answer without a stream says over HTTP/1.1.
     fn complete(&mut self) {
         if self.status == 426 && self.value("upgrade").is_none() {
-            self.insert_behind("x-content-type-options", "connection", "upgrade");
+            let connection = match self.refuses_upgrade() {
+                true => "upgrade, close",
+                false => "upgrade",
+            };
+            self.insert_behind("x-content-type-options", "connection", connection);
             self.insert_behind("x-content-type-options", "upgrade", "websocket");
             let length = self.value("content-length").unwrap_or_default().to_owned();
             self.remove("content-length");
