@@ -1,6 +1,7 @@
 //! The library face: the same URLs under a path of an axum application.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
@@ -36,6 +37,21 @@ async fn identify(mut request: Request, next: Next) -> axum::response::Response 
     next.run(request).await
 }
 
+fn waiting_poll(metrics: &str) -> bool {
+    metrics.contains("tidings_readers{transport=\"long-poll\"} 1\n")
+}
+
+/// Waits for what the metrics tell.
+async fn until(tidings: &Tidings, holds: impl Fn(&str) -> bool) {
+    let waits = async {
+        while !holds(&tidings.metrics()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), waits).await;
+    waited.expect("it comes in time");
+}
+
 #[tokio::test]
 async fn four_transports_read_what_rust_publishes() {
     let (address, tidings) = application(|builder| builder).await;
@@ -47,13 +63,7 @@ async fn four_transports_read_what_rust_publishes() {
     let mut poll = Http::connect(address).await;
     poll.request("GET", "/rt/channels/a?wait=30&after=now", "", b"")
         .await;
-    while tidings
-        .metrics()
-        .lines()
-        .all(|line| line != "tidings_readers{transport=\"long-poll\"} 1")
-    {
-        tokio::task::yield_now().await;
-    }
+    until(&tidings, waiting_poll).await;
 
     let message = Message::json(&json!({"text": "안녕 👋"}))
         .unwrap()
@@ -110,6 +120,14 @@ async fn clients_only_read_unless_told_otherwise() {
             .status,
         403
     );
+    let batch = b"{\"messages\":[{\"channel\":\"a\",\"data\":1}]}";
+    let refused = fetch(address, "POST", "/rt/publish", "", batch).await;
+    assert_eq!(refused.status, 403);
+    let mut raw = Ws::connect(address, "/rt/channels/a?format=raw")
+        .await
+        .unwrap();
+    raw.send(1, b"x").await;
+    assert_eq!(raw.frame().await.unwrap().close_code(), Some(4003));
     let mut ws = Ws::connect(address, "/rt/channels/a").await.unwrap();
     ws.json().await.unwrap();
     ws.command(json!({"type": "publish", "id": 1, "channel": "a", "data": 1}))
@@ -149,6 +167,8 @@ async fn what_a_guest_does_not_show() {
     for path in ["/rt/", "/rt/metrics", "/rt/healthz", "/rt/console/app.js"] {
         assert_eq!(fetch_get(address, path).await.status, 404, "{path}");
     }
+    let own = fetch_get(address, "/rt/channels/$stats").await;
+    assert_eq!(own.json()["code"], "forbidden");
     let foreign = fetch(
         address,
         "GET",
@@ -181,18 +201,13 @@ async fn a_reader_that_goes_is_let_go() {
     http.request("GET", "/rt/channels/a?wait=50&after=now", "", b"")
         .await;
     let events = Events::open(address, "/rt/channels/a", "").await.unwrap();
-    while !tidings
-        .metrics()
-        .contains("tidings_readers{transport=\"long-poll\"} 1\n")
-    {
-        tokio::task::yield_now().await;
-    }
+    until(&tidings, waiting_poll).await;
     drop((http, events));
-    while tidings
-        .metrics()
-        .lines()
-        .any(|line| line.starts_with("tidings_readers{") && !line.ends_with(" 0"))
-    {
-        tokio::task::yield_now().await;
-    }
+    let nobody = |metrics: &str| {
+        let mut readers = metrics
+            .lines()
+            .filter(|line| line.starts_with("tidings_readers{"));
+        readers.all(|line| line.ends_with(" 0"))
+    };
+    until(&tidings, nobody).await;
 }

@@ -86,6 +86,10 @@ impl Limits {
     /// Answers that wait for a WebSocket to take them. While so many wait, nothing more is read
     /// from it.
     pub const REPLIES: usize = 64;
+    /// Bytes to which a client's deflated messages may inflate at once …
+    pub const INFLATED: u32 = 4 << 20;
+    /// … and in a second, for long, beyond eight times what it sends. More: close code 1008.
+    pub const INFLATED_PER_SECOND: u32 = 1 << 20;
     /// Pings and pongs that a WebSocket client may send at once …
     pub const CONTROL_FRAMES: u32 = 200;
     /// … and in a second, for long. More: close code 1008.
@@ -103,7 +107,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 100_000,
-            streams: 256,
+            streams: 128,
             head_bytes: 16 << 10,
             head_fields: 100,
             head_time: Duration::from_secs(30),

@@ -74,7 +74,7 @@ codes! {
     NotSubscribed "not_subscribed" 400 4011 false;
     /// The WebSocket handshake is not valid.
     BadHandshake "bad_handshake" 400 4012 false;
-    /// More pings and pongs than a connection is worth.
+    /// More pings and pongs, or more that inflates, than a connection is worth.
     TooManyFrames "too_many_frames" 400 1008 false;
     /// The channel may not be read or written.
     Forbidden "forbidden" 403 4003 false;

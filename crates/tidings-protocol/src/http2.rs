@@ -18,15 +18,16 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const WINDOW_UPDATE: u8 = 8;
 
-/// Tokens for one frame that asks for nothing.
-const IDLE_FRAME: u32 = 32;
-/// 200 of such frames at once …
-const BUDGET: u32 = 200 * IDLE_FRAME;
-/// … and 20 of them a second.
-const PER_SECOND: u32 = 20 * IDLE_FRAME;
-/// What a reader answers to what is sent to it, window updates above all, is no flood: so many bytes
-/// sent are worth a token.
-const BYTES_PER_TOKEN: usize = 8;
+/// Frames that ask for nothing: so many at once …
+const BUDGET: u32 = 200;
+/// … and in a second, for long.
+const PER_SECOND: u32 = 20;
+/// Window updates that were not earned: so many at once …
+const ANSWERS: u32 = 6_400;
+/// … and in a second, for long.
+const ANSWERS_PER_SECOND: u32 = 640;
+/// So many bytes sent earn one more: a reader answers what is sent to it.
+const BYTES_PER_ANSWER: usize = 8;
 
 /// Watches one direction of one connection: what its client says.
 #[derive(Debug)]
@@ -36,7 +37,10 @@ pub struct FrameMeter {
     have: usize,
     /// Bytes that belong to the preface or to a payload.
     skip: usize,
-    allowance: Allowance,
+    /// For what asks for nothing.
+    idle: Allowance,
+    /// For answers to what was sent: window updates.
+    answers: Allowance,
 }
 
 impl FrameMeter {
@@ -47,7 +51,8 @@ impl FrameMeter {
             header: [0; HEADER],
             have: 0,
             skip: PREFACE.len(),
-            allowance: Allowance::new(BUDGET, PER_SECOND, now),
+            idle: Allowance::new(BUDGET, PER_SECOND, now),
+            answers: Allowance::new(ANSWERS, ANSWERS_PER_SECOND, now),
         }
     }
 
@@ -56,7 +61,8 @@ impl FrameMeter {
     /// # Errors
     /// When the budget is spent. The connection is to be ended with `ENHANCE_YOUR_CALM`.
     pub fn read(&mut self, mut bytes: &[u8], now: u64) -> Result<(), Spent> {
-        self.allowance.refill(now);
+        self.idle.refill(now);
+        self.answers.refill(now);
         while !bytes.is_empty() {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
@@ -75,20 +81,19 @@ impl FrameMeter {
 
     /// Takes note of bytes sent to the client.
     pub fn wrote(&mut self, count: usize) {
-        self.allowance.earn((count / BYTES_PER_TOKEN) as u64);
+        self.answers.earn((count / BYTES_PER_ANSWER) as u64);
     }
 
     fn frame(&mut self) -> Result<(), Spent> {
         let [a, b, c, kind, flags, ..] = self.header;
         let length = u32::from_be_bytes([0, a, b, c]);
         self.skip = length as usize;
-        let price = match kind {
-            DATA if length > 0 || flags & END_STREAM != 0 => 0,
-            HEADERS => 0,
-            WINDOW_UPDATE => 1,
-            _ => IDLE_FRAME,
-        };
-        self.allowance.spend(price)
+        match kind {
+            DATA if length > 0 || flags & END_STREAM != 0 => Ok(()),
+            HEADERS => Ok(()),
+            WINDOW_UPDATE => self.answers.spend(1),
+            _ => self.idle.spend(1),
+        }
     }
 }
 
@@ -154,6 +159,15 @@ mod tests {
         }
         let flood = (0..7_000).try_for_each(|_| meter.read(&frame(8, 0, b"1234"), 0));
         assert_eq!(flood, Err(Spent));
+    }
+
+    #[test]
+    fn what_was_sent_pays_for_no_reset() {
+        let mut meter = started();
+        let resets = frame(3, 0, b"1234").repeat(200);
+        meter.read(&resets, 0).unwrap();
+        meter.wrote(1 << 20);
+        assert_eq!(meter.read(&frame(3, 0, b"1234"), 0), Err(Spent));
     }
 
     #[test]

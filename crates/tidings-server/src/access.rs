@@ -26,6 +26,8 @@ pub struct AccessRules {
     pub loopback_origins: bool,
     /// Clients only read: what is published comes from this process.
     pub read_only: bool,
+    /// The server's own channels (`$stats`) are not shown to clients.
+    pub hides_own_channels: bool,
 }
 
 const ALLOW_HEADERS: &str =

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tidings_core::{ClientId, Draft, Hub, Limits, Millis, Now, Receipt, Signal};
-use tidings_protocol::Problem;
+use tidings_core::{
+    ChannelName, ClientId, Draft, Hub, Limits, Millis, Now, Realm, Receipt, Signal,
+};
+use tidings_protocol::{Code, Problem};
 
 use crate::access::AccessRules;
 use crate::clock::Clock;
-use crate::publish::check_size;
+use crate::publish::check;
 use crate::stats::ServerStats;
 
 /// What can be chosen besides the limits.
@@ -73,8 +75,17 @@ impl App {
     /// Publishes from this process. All holds that holds for clients, but whether they may.
     pub async fn publish(&self, draft: Draft) -> Result<Receipt, Problem> {
         self.hub.may_publish(&draft.channel)?;
-        check_size(self, &draft)?;
+        check(self, &draft)?;
         Ok(self.hub.publish(draft, self.now()).await?)
+    }
+
+    /// Whether clients may read a channel.
+    pub(crate) fn may_read(&self, channel: &ChannelName) -> Result<(), Problem> {
+        if self.access.hides_own_channels && channel.realm() == Realm::Server {
+            let detail = "names that begin with $ are the application's own business here";
+            return Err(Problem::new(Code::Forbidden, detail));
+        }
+        Ok(self.hub.may_read(channel)?)
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -51,9 +51,15 @@ async fn secure(
 ) {
     let time = app.limits().head_time;
     let handshake = Box::pin(timeout(time, handshake(&app, socket, &keys)));
-    let Ok(Some(io)) = handshake.await else {
-        app.stats.tls_errors.add(1);
-        return;
+    let io = tokio::select! {
+        handshake = handshake => match handshake {
+            Ok(Some(io)) => io,
+            _ => {
+                app.stats.tls_errors.add(1);
+                return;
+            }
+        },
+        () = stopping(stop.clone()) => return,
     };
     let via = Via {
         secure: true,
@@ -98,14 +104,28 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let first = Box::pin(timeout(app.limits().head_time, first_bytes(&mut io)));
-    let Ok(Ok(before)) = first.await else {
-        return;
+    let before = tokio::select! {
+        first = first => match first {
+            Ok(Ok(before)) => before,
+            Ok(Err(_)) => return,
+            Err(_) => {
+                app.stats.idle_timeouts.add(1);
+                return;
+            }
+        },
+        // Nothing was asked yet.
+        () = stopping(stop.clone()) => return,
     };
     if before.starts_with(PREFACE) {
         Box::pin(http2::serve(app, io, before, via, stop)).await;
     } else {
         http1::serve(app, io, before, via, stop).await;
     }
+}
+
+async fn stopping(mut stop: watch::Receiver<bool>) {
+    // Without a sender the server is gone.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Reads until the bytes are the whole preface or cannot become it.

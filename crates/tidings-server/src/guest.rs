@@ -10,24 +10,23 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, request};
-use http_body_util::Full;
+use http::{Request, Response, StatusCode, request};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tidings_protocol::{Code, Problem};
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until, timeout};
 
 use crate::app::App;
 use crate::contain::contain;
 use crate::handler::handle;
 use crate::refuse::refuse;
-use crate::reply::{Reply, Takeover};
+use crate::reply::{Reply, Takeover, Whole};
 use crate::transport::pump::{self, Open};
 use crate::transport::wire::Socket;
 use crate::transport::{End, LongPoll, Outbox, Session, Sse, Stream, WebSocket};
-use crate::via::Via;
+use crate::via::{Via, take_tunnel};
 
 /// Bytes of one frame of a body.
 const FRAME: usize = 16 << 10;
@@ -39,10 +38,8 @@ where
     B: HttpBody<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
     let (mut head, body) = request.into_parts();
-    let tunnel = is_tunnel(&head);
-    if tunnel {
-        head.method = Method::GET;
-    }
+    let protocol = head.extensions.get::<Protocol>().cloned();
+    let tunnel = take_tunnel(&mut head, protocol.as_ref().map(Protocol::as_str));
     let via = Via {
         tunnel,
         guest: true,
@@ -51,15 +48,14 @@ where
     via.note(&mut head);
     let upgrade = head.extensions.remove::<OnUpgrade>();
     match handle(app, &head, &mut pin!(body)).await {
+        Reply::Answer(answer) if says_no_length(answer.status()) => answer.map(|_| Body::Nothing),
         Reply::Answer(answer) => answer.map(Body::Whole),
         Reply::Takeover(takeover) => stream(app, &head, *takeover, upgrade),
     }
 }
 
-/// Whether it asks for a WebSocket (RFC 8441 section 4).
-fn is_tunnel(head: &request::Parts) -> bool {
-    let protocol = head.extensions.get::<Protocol>();
-    head.method == Method::CONNECT && protocol.is_some_and(|p| p.as_str() == "websocket")
+fn says_no_length(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 fn stream(
@@ -73,7 +69,7 @@ fn stream(
         (Stream::Sse(session), _) => Body::Sse(Box::new(Carried::new(app, session))),
         (Stream::WebSocket(session), Some(upgrade)) => {
             tokio::spawn(websocket(app.clone(), session, upgrade));
-            Body::Whole(Full::default())
+            Body::Whole(Whole::default())
         }
         (Stream::WebSocket(_), None) => {
             let problem = Problem::new(
@@ -92,7 +88,9 @@ fn stream(
 async fn websocket(app: Arc<App>, session: Box<WebSocket>, upgrade: OnUpgrade) {
     let run = async {
         // Without it the client left before it had its answer.
-        let Ok(upgraded) = upgrade.await else { return };
+        let Ok(Ok(upgraded)) = timeout(app.limits().head_time, upgrade).await else {
+            return;
+        };
         let mut io = TokioIo::new(upgraded);
         let mut wire = Socket::bare(&mut io);
         if pump::run(&app, &mut wire, session).await == End::Close {
@@ -104,8 +102,10 @@ async fn websocket(app: Arc<App>, session: Box<WebSocket>, upgrade: OnUpgrade) {
 
 /// The body of an answer. It ends, or goes on as long as its reader stays.
 pub enum Body {
+    /// None, of an answer that says no length (RFC 9110 section 8.6).
+    Nothing,
     /// All of it.
-    Whole(Full<Bytes>),
+    Whole(Whole),
     /// A poll that waits.
     LongPoll(Box<Carried<LongPoll>>),
     /// Events.
@@ -121,6 +121,7 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let data = match &mut *self {
+            Self::Nothing => return Poll::Ready(None),
             Self::Whole(body) => return Pin::new(body).poll_frame(cx),
             Self::LongPoll(carried) => ready!(carried.poll_data(cx)),
             Self::Sse(carried) => ready!(carried.poll_data(cx)),
@@ -129,7 +130,11 @@ impl HttpBody for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(body) if body.is_end_stream())
+        match self {
+            Self::Nothing => true,
+            Self::Whole(body) => body.is_end_stream(),
+            Self::LongPoll(_) | Self::Sse(_) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {

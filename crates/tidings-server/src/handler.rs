@@ -66,6 +66,7 @@ async fn route<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body: &mut
         "/channels" => channel(app, head, None, body).await,
         "/read" => read(app, head, body).await,
         "/publish" => {
+            publish::takes_messages(app)?;
             let body = request_body::read(body, app.limits().body_bytes, app.limits()).await?;
             Ok(publish::batch(app, &query(head)?, &body).await?.into())
         }
@@ -92,7 +93,9 @@ async fn channel<B: RequestBody>(
     body: &mut B,
 ) -> Handled {
     if head.method == Method::GET || head.method == Method::HEAD {
-        return open(app, head, segment, !body.is_end_stream()).await;
+        // A WebSocket's stream is no body.
+        let is_alone = wishes(head).upgrade || request_body::is_empty(body, app.limits()).await;
+        return open(app, head, segment, !is_alone).await;
     }
     let mut query = query(head)?;
     let name = match segment {
@@ -102,6 +105,8 @@ async fn channel<B: RequestBody>(
     if head.method == Method::DELETE {
         return Ok(publish::clear(app, name, &query).await?.into());
     }
+    // Before the body is waited for.
+    publish::may_publish(app, &name)?;
     let body = message_body(app, &name, body).await?;
     Ok(publish::one(app, name, &query, &head.headers, body)
         .await?

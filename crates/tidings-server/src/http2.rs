@@ -39,7 +39,7 @@ const WINDOW: u32 = 64 << 10;
 /// The same for all streams of a connection.
 const CONNECTION_WINDOW: u32 = 1 << 20;
 /// What waits for the socket on behalf of one stream.
-const SEND_BUFFER: usize = 64 << 10;
+const SEND_BUFFER: usize = 16 << 10;
 
 /// Serves a connection, of which `before` was read already, to its end.
 pub async fn serve<IO>(
@@ -53,18 +53,10 @@ pub async fn serve<IO>(
 {
     let watch = Arc::new(Watch::default());
     let watched = Watched::new(&mut io, before, watch.clone());
-    let handshake = builder(app.limits()).handshake(watched);
-    if let Ok(Ok(connection)) = timeout(app.limits().head_time, handshake).await {
-        let mut driver = Driver {
-            streams: Arc::new(()),
-            idle: Idle::new(app.limits().head_time),
-            deadline: WriteDeadline::new(app.limits().write_time),
-            app,
-            connection,
-            watch,
-            via,
-        };
-        driver.run(stop).await;
+    let handshake = Box::pin(builder(app.limits()).handshake(watched));
+    match timeout(app.limits().head_time, handshake).await {
+        Ok(Ok(connection)) => Driver::new(app, connection, watch, via).run(stop).await,
+        _ => app.stats.http2_errors.add(1),
     }
     pump::linger(&mut Socket::bare(&mut io)).await;
 }
@@ -107,7 +99,19 @@ enum Ended {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
-    async fn run(&mut self, mut stop: watch::Receiver<bool>) {
+    fn new(app: Arc<App>, connection: Connection<IO, Bytes>, watch: Arc<Watch>, via: Via) -> Self {
+        Self {
+            streams: Arc::new(()),
+            idle: Idle::new(app.limits().head_time),
+            deadline: WriteDeadline::new(app.limits().write_time),
+            app,
+            connection,
+            watch,
+            via,
+        }
+    }
+
+    async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut stopping = pin!(async move { stop.wait_for(|stop| *stop).await.map(drop) });
         let mut told = false;
         let ended = poll_fn(|cx| {
@@ -133,7 +137,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 self.abort(Reason::ENHANCE_YOUR_CALM).await;
             }
             Ended::Stuck => stats.write_timeouts.add(1),
-            Ended::Idle => self.abort(Reason::NO_ERROR).await,
+            Ended::Idle => {
+                stats.idle_timeouts.add(1);
+                self.abort(Reason::NO_ERROR).await;
+            }
         }
     }
 
@@ -158,8 +165,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     fn begin(&mut self, request: Request<h2::RecvStream>, respond: SendResponse<Bytes>) {
         self.idle.used = true;
         let (app, via, held) = (self.app.clone(), self.via, self.streams.clone());
+        let watch = self.watch.clone();
         tokio::spawn(async move {
-            contain(&app, Box::pin(stream::serve(&app, via, request, respond))).await;
+            contain(
+                &app,
+                Box::pin(stream::serve(&app, via, watch, request, respond)),
+            )
+            .await;
             drop(held);
         });
         if self.via.full {

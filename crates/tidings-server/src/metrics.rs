@@ -76,6 +76,11 @@ impl Figures {
             &stats.write_timeouts,
         )?;
         out.counter(
+            "idle_timeouts",
+            "Connections ended because nothing was asked on them in time",
+            &stats.idle_timeouts,
+        )?;
+        out.counter(
             "tls_errors",
             "TLS handshakes that failed or came too late",
             &stats.tls_errors,

@@ -48,12 +48,7 @@ pub async fn one(
         },
         ..empty_draft(channel)
     };
-    if draft.ephemeral && draft.close {
-        return Err(invalid(
-            "a channel's last message is not ephemeral: leave out `ephemeral` or `close`".into(),
-        ));
-    }
-    check_size(app, &draft)?;
+    check(app, &draft)?;
     publish(app, draft).await.map(json)
 }
 
@@ -145,12 +140,17 @@ pub fn draft(
         exclude,
         ..empty_draft(channel)
     };
-    check_size(app, &draft)?;
+    check(app, &draft)?;
     Ok(draft)
 }
 
-/// Refuses a payload over the limit of its channel.
-pub fn check_size(app: &App, draft: &Draft) -> Result<(), Problem> {
+/// Refuses what is no message: a payload over the limit of its channel, an end that nobody keeps.
+pub fn check(app: &App, draft: &Draft) -> Result<(), Problem> {
+    if draft.ephemeral && draft.close {
+        return Err(invalid(
+            "a channel's last message is not ephemeral: leave out `ephemeral` or `close`".into(),
+        ));
+    }
     let max = app.hub.rules(&draft.channel).message_bytes;
     match &draft.payload {
         Some(payload) if payload.bytes.len() > max => Err(too_large(&draft.channel, max)),
@@ -168,13 +168,19 @@ pub fn too_large(channel: &ChannelName, max: usize) -> Problem {
 
 /// Whether clients may publish there.
 pub fn may_publish(app: &App, channel: &ChannelName) -> Result<(), Problem> {
-    if app.access.read_only {
-        return Err(Problem::new(
+    takes_messages(app)?;
+    Ok(app.hub.may_publish(channel)?)
+}
+
+/// Whether clients may publish at all.
+pub fn takes_messages(app: &App) -> Result<(), Problem> {
+    match app.access.read_only {
+        false => Ok(()),
+        true => Err(Problem::new(
             Code::Forbidden,
             "clients only read here: the application publishes",
-        ));
+        )),
     }
-    Ok(app.hub.may_publish(channel)?)
 }
 
 /// Publishes what was checked; gives the answer as JSON.

@@ -20,10 +20,9 @@ impl Query {
     /// The query of a request. Names that begin with `_` are left out: caches and proxies add them.
     pub fn of(head: &request::Parts) -> Result<Self, Problem> {
         let mut query = Self::parse(head.uri.query())?;
-        query.user = match head.extensions.get::<User>() {
-            Some(user) => Some(user.0.clone()),
-            None => query.believed_user(via(head))?,
-        };
+        let believed = query.believed_user(via(head))?;
+        let known = head.extensions.get::<User>().map(|user| user.0.clone());
+        query.user = known.or(believed);
         Ok(query)
     }
 

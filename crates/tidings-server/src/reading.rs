@@ -218,7 +218,7 @@ impl Reading {
             return Err(invalid(format!("the channel `{}` stands twice", pair[0])));
         }
         for wanted in &self.channels {
-            app.hub.may_read(&wanted.name).map_err(|denied| {
+            app.may_read(&wanted.name).map_err(|denied| {
                 Problem::new(Code::Forbidden, format!("`{}`: {denied}", wanted.name))
             })?;
         }

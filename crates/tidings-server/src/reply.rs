@@ -1,12 +1,16 @@
 //! Answers: their headers, and refusals in the form that the request understands.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
-use http_body_util::Full;
+use hyper::body::{Body, Frame, SizeHint};
 use tidings_protocol::{Code, Problem};
 
-use crate::transport::Stream;
+use crate::transport::{Outbox, Stream};
 
 /// What becomes of a request.
 pub enum Reply {
@@ -34,7 +38,51 @@ impl Reply {
 }
 
 /// An answer with its whole body.
-pub type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<Whole>;
+
+/// Bytes of one frame of a body.
+const FRAME: usize = 16 << 10;
+
+/// A body that is there: in pieces, messages by reference, put together as the peer takes them. One
+/// that takes nothing holds no copy of them.
+#[derive(Default)]
+pub struct Whole(Outbox);
+
+impl Whole {
+    /// Its pieces.
+    pub fn into_pieces(self) -> Outbox {
+        self.0
+    }
+}
+
+impl<B: Into<Bytes>> From<B> for Whole {
+    fn from(bytes: B) -> Self {
+        let mut pieces = Outbox::default();
+        pieces.push(bytes);
+        Self(pieces)
+    }
+}
+
+impl Body for Whole {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let more = !self.0.is_empty();
+        Poll::Ready(more.then(|| Ok(Frame::data(self.0.gather(FRAME)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.len() as u64)
+    }
+}
 
 impl From<Answer> for Reply {
     fn from(answer: Answer) -> Self {
@@ -44,7 +92,11 @@ impl From<Answer> for Reply {
 
 /// An answer of this type.
 pub fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    whole(status, content_type, body.into().into())
+}
+
+fn whole(status: StatusCode, content_type: &'static str, body: Whole) -> Answer {
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -57,9 +109,14 @@ pub fn json(body: impl Into<Bytes>) -> Answer {
     answer(StatusCode::OK, "application/json", body)
 }
 
+/// 200 with JSON in pieces.
+pub fn json_pieces(pieces: Outbox) -> Answer {
+    whole(StatusCode::OK, "application/json", Whole(pieces))
+}
+
 /// An answer without a body.
 pub fn empty(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(Whole::default());
     *answer.status_mut() = status;
     guard(answer.headers_mut());
     answer

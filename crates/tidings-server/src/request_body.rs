@@ -17,6 +17,18 @@ pub trait RequestBody:
 
 impl<B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin> RequestBody for B {}
 
+/// Whether there is no body. Over HTTP/2 its end may come on its own.
+pub async fn is_empty<B: RequestBody>(body: &mut B, limits: &Limits) -> bool {
+    while !body.is_end_stream() {
+        match timeout(limits.body_time, body.frame()).await {
+            Ok(None) => return true,
+            Ok(Some(Ok(frame))) if frame.data_ref().is_none_or(Bytes::is_empty) => {}
+            _ => return false,
+        }
+    }
+    true
+}
+
 /// Reads the body, up to `bytes_max` and within the limit of time.
 pub async fn read<B: RequestBody>(
     body: &mut B,

@@ -69,6 +69,8 @@ pub struct ServerStats {
     pub heartbeat_timeouts: Counter,
     /// WebSockets ended for a broken frame.
     pub frame_errors: Counter,
+    /// Connections ended because nothing was asked on them in time.
+    pub idle_timeouts: Counter,
     /// TLS handshakes that failed or came too late.
     pub tls_errors: Counter,
     /// HTTP/2 connections ended because their client broke the protocol.
@@ -93,6 +95,7 @@ impl Default for ServerStats {
             write_timeouts: Counter::default(),
             heartbeat_timeouts: Counter::default(),
             frame_errors: Counter::default(),
+            idle_timeouts: Counter::default(),
             tls_errors: Counter::default(),
             http2_errors: Counter::default(),
             http2_floods: Counter::default(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::request;
+use http::{Method, request};
 
 /// What the carrier of a request knows and its head does not say. A request without it came over a
 /// carrier that knows nothing.
@@ -30,6 +30,16 @@ impl Via {
             head.extensions.insert(self);
         }
     }
+}
+
+/// Whether it asks for a WebSocket by extended CONNECT, of which this is the `:protocol` (RFC 8441
+/// section 4). It is a GET from then on, as it would be with an upgrade.
+pub fn take_tunnel(head: &mut request::Parts, protocol: Option<&str>) -> bool {
+    let tunnel = head.method == Method::CONNECT && protocol == Some("websocket");
+    if tunnel {
+        head.method = Method::GET;
+    }
+    tunnel
 }
 
 /// How this request came.

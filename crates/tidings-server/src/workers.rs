@@ -14,7 +14,7 @@ use tidings_core::Tower;
 use tokio::net::TcpStream;
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
-use tokio::time::interval;
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
@@ -139,6 +139,7 @@ impl Worker {
 /// thousand polls that begin together set theirs for nothing.
 async fn tick() {
     let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
     }

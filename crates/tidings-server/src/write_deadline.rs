@@ -17,6 +17,18 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Whether the socket takes nothing at present.
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// Notes what became of a flush: over TLS what was taken may still wait for the socket.
+    pub fn flushed<T>(&self, flushed: &Poll<T>) {
+        if flushed.is_pending() {
+            self.blocked.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Notes what became of a write.
     pub fn wrote<T>(&self, written: Poll<T>) -> Poll<T> {
         self.blocked.store(written.is_pending(), Ordering::Relaxed);
@@ -46,7 +58,7 @@ impl WriteDeadline {
 
     /// Ready when a full socket has taken nothing for the time.
     pub fn poll(&mut self, cx: &mut Context<'_>, progress: &Progress) -> Poll<()> {
-        if !progress.blocked.load(Ordering::Relaxed) {
+        if !progress.is_blocked() {
             self.writes = None;
             return Poll::Pending;
         }

@@ -5,6 +5,9 @@
 //! PROTOCOL.md. Who may ask, and who the user is, is the application's to say: put a layer in front,
 //! and a [`User`] into the request's extensions. Clients only read unless told otherwise.
 //!
+//! Small messages want sockets with `TCP_NODELAY`, which `axum::serve` does not set by itself: see
+//! `examples/axum.rs`.
+//!
 //! ```
 //! use tidings::{Message, Tidings};
 //!
@@ -25,6 +28,7 @@ mod service;
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -119,6 +123,7 @@ impl Default for Builder {
                 access: AccessRules {
                     any_host: true,
                     read_only: true,
+                    hides_own_channels: true,
                     ..AccessRules::default()
                 },
                 ..Options::default()
@@ -142,10 +147,12 @@ impl Builder {
         self
     }
 
-    /// Other limits. Those of connections and of TLS are the application's.
+    /// Other limits. Those of connections and of TLS are the application's. A heartbeat of less than a
+    /// second is taken as one.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self.limits.heartbeat = self.limits.heartbeat.max(Duration::from_secs(1));
         self
     }
 

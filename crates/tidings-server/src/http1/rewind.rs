@@ -129,6 +129,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Rewind<IO> {
     /// Called by the library when it has handed over all that it had.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        self.exit.progress.flushed(&flushed);
         self.exit
             .flushed
             .store(flushed.is_ready(), Ordering::Relaxed);

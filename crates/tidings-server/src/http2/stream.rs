@@ -7,37 +7,36 @@ use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use h2::RecvStream;
 use h2::ext::Protocol;
 use h2::server::SendResponse;
+use h2::{RecvStream, SendStream};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, request};
-use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, SizeHint};
 use tidings_protocol::{Code, Problem};
 use tokio::time::timeout;
 
+use super::watched::Watch;
 use super::wire::Stream as StreamWire;
 use crate::app::App;
 use crate::handler::handle;
 use crate::refuse::refuse;
 use crate::reply::{Answer, Reply, Takeover};
 use crate::transport::wire::Wire;
-use crate::transport::{End, Outbox, Session, Stream, pump};
-use crate::via::Via;
+use crate::transport::{End, Session, Stream, pump};
+use crate::via::{Via, take_tunnel};
 
 /// Answers one request.
 pub async fn serve(
     app: &Arc<App>,
     via: Via,
+    watch: Arc<Watch>,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
 ) {
     let (mut head, receive) = request.into_parts();
-    let tunnel = is_tunnel(&head);
-    if tunnel {
-        head.method = Method::GET;
-    }
+    let protocol = head.extensions.get::<Protocol>().cloned();
+    let tunnel = take_tunnel(&mut head, protocol.as_ref().map(Protocol::as_str));
     Via { tunnel, ..via }.note(&mut head);
     let mut body = RequestStream::new(receive, &head);
     let reply = if head.headers.len() > app.limits().head_fields {
@@ -48,48 +47,47 @@ pub async fn serve(
     };
     // An error is the client's going away: nobody is left to be told.
     let _ = match reply {
-        Reply::Answer(reply) => answer(app, &head.method, respond, reply, body.receive).await,
-        Reply::Takeover(takeover) => stream(app, respond, *takeover, body.receive, tunnel).await,
+        Reply::Answer(reply) => {
+            let is_head = head.method == Method::HEAD;
+            answer(app, respond, reply, is_head, (body.receive, watch)).await
+        }
+        Reply::Takeover(takeover) => {
+            let begin = |send| StreamWire::new(send, body.receive, tunnel, watch);
+            stream(app, respond, *takeover, begin).await
+        }
     };
-}
-
-/// Whether it asks for a WebSocket (RFC 8441 section 4).
-fn is_tunnel(head: &request::Parts) -> bool {
-    let protocol = head.extensions.get::<Protocol>();
-    head.method == Method::CONNECT && protocol.is_some_and(|p| p.as_str() == "websocket")
 }
 
 async fn answer(
     app: &App,
-    method: &Method,
     mut respond: SendResponse<Bytes>,
     answer: Answer,
-    receive: RecvStream,
+    is_head: bool,
+    (receive, watch): (RecvStream, Arc<Watch>),
 ) -> Result<(), h2::Error> {
     let (mut parts, body) = answer.into_parts();
-    let Ok(body) = body.collect().await.map(|body| body.to_bytes());
+    let mut out = body.into_pieces();
     if !matches!(
         parts.status,
         StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
     ) {
-        let length = HeaderValue::from(body.len());
+        let length = HeaderValue::from(out.len());
         parts.headers.insert(header::CONTENT_LENGTH, length);
     }
-    let silent = body.is_empty() || method == Method::HEAD;
+    let silent = out.is_empty() || is_head;
     let head = head(parts.status, parts.headers);
     let send = respond.send_response(head, silent)?;
     if silent {
         return Ok(());
     }
-    let mut out = Outbox::default();
-    out.push(body);
-    let mut wire = StreamWire::new(send, receive, false);
+    let mut wire = StreamWire::new(send, receive, false, watch);
     wire.frame(&mut out, true);
     while !out.is_empty() {
         let write = poll_fn(|cx| wire.poll_write(cx, &mut out));
         match timeout(app.limits().write_time, write).await {
             Ok(Ok(_)) => {}
             Ok(Err(_)) => return Ok(()),
+            Err(_) if !wire.is_stuck() => {}
             Err(_) => {
                 app.stats.write_timeouts.add(1);
                 wire.reset();
@@ -104,11 +102,9 @@ async fn stream(
     app: &Arc<App>,
     mut respond: SendResponse<Bytes>,
     takeover: Takeover,
-    receive: RecvStream,
-    tunnel: bool,
+    begin: impl FnOnce(SendStream<Bytes>) -> StreamWire,
 ) -> Result<(), h2::Error> {
-    let send = respond.send_response(head(takeover.status, takeover.headers), false)?;
-    let wire = StreamWire::new(send, receive, tunnel);
+    let wire = begin(respond.send_response(head(takeover.status, takeover.headers), false)?);
     match takeover.stream {
         Stream::LongPoll(session) => pumped(app, wire, session).await,
         Stream::Sse(session) => pumped(app, wire, session).await,

@@ -109,7 +109,9 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<'_, IO> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io).poll_flush(cx)
+        let flushed = Pin::new(&mut *self.io).poll_flush(cx);
+        self.watch.progress.flushed(&flushed);
+        flushed
     }
 
     /// The connection ends its socket itself, when it has read what is still on its way.

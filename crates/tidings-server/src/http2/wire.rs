@@ -1,12 +1,14 @@
 //! One stream of an HTTP/2 connection as a session's wire.
 
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use h2::{RecvStream, SendStream};
 use tokio::io::ReadBuf;
 
+use super::watched::Watch;
 use crate::transport::Outbox;
 use crate::transport::wire::Wire;
 
@@ -25,11 +27,18 @@ pub struct Stream {
     last: bool,
     /// Our side has ended.
     ended: bool,
+    /// The connection that it is a stream of.
+    watch: Arc<Watch>,
 }
 
 impl Stream {
     /// A stream of which the request's side is `receive`.
-    pub fn new(send: SendStream<Bytes>, receive: RecvStream, tunnel: bool) -> Self {
+    pub fn new(
+        send: SendStream<Bytes>,
+        receive: RecvStream,
+        tunnel: bool,
+        watch: Arc<Watch>,
+    ) -> Self {
         Self {
             send,
             receive,
@@ -37,6 +46,7 @@ impl Stream {
             tunnel,
             last: false,
             ended: false,
+            watch,
         }
     }
 
@@ -68,11 +78,16 @@ impl Wire for Stream {
         Poll::Ready(Ok(written))
     }
 
+    /// While the socket is full, no stream is to blame.
+    fn is_stuck(&self) -> bool {
+        !self.watch.progress.is_blocked()
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, bytes: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         while self.unread.is_empty() {
             match ready!(self.receive.poll_data(cx)) {
                 Some(data) => self.unread = data.map_err(io)?,
-                None if self.tunnel => return Poll::Ready(Ok(())),
+                None if self.tunnel || self.ended => return Poll::Ready(Ok(())),
                 // The request is whole; its client can only give up.
                 None => {
                     return self

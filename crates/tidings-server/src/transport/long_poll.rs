@@ -57,7 +57,7 @@ impl Session for LongPoll {
         }
         self.answered = true;
         out.count_messages(page.messages);
-        out.push(page.body);
+        out.append(page.body);
     }
 
     fn input(&mut self, bytes: &[u8]) {

@@ -32,6 +32,18 @@ impl Outbox {
         }
     }
 
+    /// Pushes all that another one holds.
+    pub fn append(&mut self, mut other: Self) {
+        self.len += other.len;
+        self.messages += other.messages;
+        self.parts.append(&mut other.parts);
+    }
+
+    /// The parts, in order.
+    pub fn parts(&self) -> impl Iterator<Item = &Bytes> {
+        self.parts.iter()
+    }
+
     /// Pushes a message's bytes, or the last part of them.
     pub fn push_message(&mut self, part: Bytes) {
         self.messages += 1;

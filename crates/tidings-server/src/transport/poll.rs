@@ -1,6 +1,5 @@
 //! Short polling: one read of the feed, answered at once. Long polling is the same with a wait.
 
-use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use siphasher::sip::SipHasher24;
@@ -9,16 +8,16 @@ use tidings_core::{Budget, Delivery, Feed, FeedStatus};
 use tidings_protocol::cursor::{self, NameHash};
 use tidings_protocol::envelope;
 
-use super::{lag_limit, notice_of};
+use super::{Outbox, lag_limit, notice_of};
 use crate::app::App;
 use crate::reading::Reading;
-use crate::reply::{Answer, empty, json};
+use crate::reply::{Answer, empty, json_pieces};
 use crate::stats::Transport;
 
 /// What one read of a poll gave.
 pub struct Page {
     /// The answer's body.
-    pub body: Vec<u8>,
+    pub body: Outbox,
     /// Messages in it.
     pub messages: u64,
     /// Something to tell: an answer now, and not after a wait.
@@ -44,11 +43,11 @@ pub fn answer(
         empty(StatusCode::NOT_MODIFIED)
     } else if method == Method::HEAD {
         // The length of the body that a GET would have is set by the HTTP library.
-        json(page.body)
+        json_pieces(page.body)
     } else {
         stats.delivered.add(page.messages);
         stats.sent_bytes.add(page.body.len() as u64);
-        json(page.body)
+        json_pieces(page.body)
     };
     let value = HeaderValue::from_str(&tag).expect("a tag is hexadecimal");
     answer.headers_mut().insert(header::ETAG, value);
@@ -67,7 +66,7 @@ pub fn answer_at_once(app: &App, page: Page) -> Answer {
     stats.opened.add(1);
     stats.delivered.add(page.messages);
     stats.sent_bytes.add(page.body.len() as u64);
-    json(page.body)
+    json_pieces(page.body)
 }
 
 /// Reads up to `limit` messages and writes the answer's body.
@@ -81,37 +80,35 @@ pub fn read(app: &App, feed: &mut Feed, limit: usize) -> Page {
         lag_limit(limits),
         &mut deliveries,
     );
-    let mut body = b"{\"messages\":[".to_vec();
-    let mut messages = 0;
-    for delivery in &deliveries {
-        if body.len() > b"{\"messages\":[".len() {
-            body.push(b',');
+    let mut body = Outbox::default();
+    body.push("{\"messages\":[");
+    for (index, delivery) in deliveries.iter().enumerate() {
+        if index > 0 {
+            body.push(",");
         }
-        messages += u64::from(matches!(delivery, Delivery::Message(..)));
-        body.extend_from_slice(&entry(app, feed, delivery));
+        match delivery {
+            Delivery::Message(_, message) => body.push_message(envelope::list_entry(message)),
+            _ => body.push(notice(app, feed, delivery)),
+        }
     }
     let more = status == FeedStatus::More;
-    body.extend_from_slice(
-        format!("],\"cursor\":\"{}\",\"more\":{more}", cursor_of(feed)).as_bytes(),
-    );
     let closed = feed.all_closed() && !more;
-    body.extend_from_slice(if closed { b",\"closed\":true}" } else { b"}" });
+    let end = if closed { ",\"closed\":true" } else { "" };
+    let cursor = cursor_of(feed);
+    body.push(format!("],\"cursor\":\"{cursor}\",\"more\":{more}{end}}}"));
     Page {
+        messages: body.take_messages(),
         body,
-        messages,
         news: !deliveries.is_empty() || closed,
     }
 }
 
-/// A delivery as an entry of the list.
-fn entry(app: &App, feed: &Feed, delivery: &Delivery) -> Bytes {
+/// A delivery that is no message as an entry of the list.
+fn notice(app: &App, feed: &Feed, delivery: &Delivery) -> String {
     let channel = feed
         .channel(delivery.key())
         .expect("a delivery's channel is in its feed");
-    match delivery {
-        Delivery::Message(_, message) => envelope::list_entry(message),
-        _ => Bytes::from(notice_of(app, channel, delivery).to_json()),
-    }
+    notice_of(app, channel, delivery).to_json()
 }
 
 /// The cursor of all channels after what was read.
@@ -126,11 +123,11 @@ fn cursor_of(feed: &Feed) -> String {
 }
 
 /// A weak tag of all that the answer says and of who asks. Two answers with one tag are the same.
-fn etag(body: &[u8], user: Option<&str>) -> String {
+fn etag(body: &Outbox, user: Option<&str>) -> String {
     let mut hasher = SipHasher24::new();
     hasher.write(user.unwrap_or("").as_bytes());
     hasher.write_u8(0);
-    hasher.write(body);
+    body.parts().for_each(|part| hasher.write(part));
     format!("W/\"{:016x}\"", hasher.finish())
 }
 

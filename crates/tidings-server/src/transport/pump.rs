@@ -21,6 +21,9 @@ use crate::stats::{Transport, TransportStats};
 /// Bytes read at once. They live on the stack: an idle connection holds no read buffer.
 const READ_BYTES: usize = 8 << 10;
 
+/// Reads in a row.
+const READ_TURN: usize = 8;
+
 /// Runs `session` on `wire` to its end. The wire is as the session leaves it: see [`linger`].
 pub async fn run<W: Wire, S: Session>(app: &Arc<App>, wire: &mut W, session: Box<S>) -> End {
     let began = Instant::now();
@@ -100,13 +103,14 @@ impl<W: Wire, S: Session> Pump<'_, W, S> {
                 Ok(wrote) => wrote,
                 Err(end) => return Poll::Ready(end),
             };
+            // Before the peer is heard once more: all is said, whatever it says.
+            if wrote && let Some(end) = self.session.end() {
+                return Poll::Ready(end);
+            }
             if let Err(end) = self.read(cx) {
                 return Poll::Ready(end);
             }
             if wrote {
-                if let Some(end) = self.session.end() {
-                    return Poll::Ready(end);
-                }
                 let wanted = self.session.wants_input();
                 self.fill(cx);
                 // A session that wants to hear again must be read, or nobody is woken by its peer.
@@ -163,7 +167,14 @@ impl<W: Wire, S: Session> Pump<'_, W, S> {
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        let mut turn = READ_TURN;
         while self.session.wants_input() {
+            if turn == 0 {
+                // Others of this thread have their turn.
+                cx.waker().wake_by_ref();
+                return Ok(());
+            }
+            turn -= 1;
             let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
             let mut buffer = ReadBuf::uninit(&mut bytes);
             match self.wire.poll_read(cx, &mut buffer) {
@@ -198,9 +209,17 @@ impl<W: Wire, S: Session> Pump<'_, W, S> {
         self.timer.as_mut().poll(cx).is_ready()
     }
 
-    fn write_time_is_over(&self) -> bool {
-        self.blocked_since
-            .is_some_and(|since| since.elapsed() >= self.app.limits().write_time)
+    fn write_time_is_over(&mut self) -> bool {
+        let over = |since: &Instant| since.elapsed() >= self.app.limits().write_time;
+        if !self.blocked_since.as_ref().is_some_and(over) {
+            return false;
+        }
+        if !self.wire.is_stuck() {
+            // What is below it is, and has a deadline of its own.
+            self.blocked_since = Some(Instant::now());
+            return false;
+        }
+        true
     }
 }
 

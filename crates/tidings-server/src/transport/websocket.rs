@@ -28,6 +28,9 @@ use crate::clock::spread;
 use crate::reading::Reading;
 use crate::stats::Transport;
 
+/// How often what was received a message may inflate to, for long, without being charged for it.
+const INFLATES: u64 = 8;
+
 /// A WebSocket connection.
 pub struct WebSocket {
     app: Arc<App>,
@@ -55,6 +58,8 @@ pub struct WebSocket {
     asked: Instant,
     /// Since when a message of the client is on its way.
     incomplete: Option<Instant>,
+    /// Bytes that its messages may still inflate to.
+    inflates: Allowance,
     /// Pings and pongs that it may still send.
     control_frames: Allowance,
     _registered: Registered,
@@ -140,6 +145,11 @@ impl WebSocket {
             heard: now,
             asked: now,
             incomplete: None,
+            inflates: Allowance::new(
+                Limits::INFLATED,
+                Limits::INFLATED_PER_SECOND,
+                app.monotonic(),
+            ),
             control_frames: Allowance::new(
                 Limits::CONTROL_FRAMES,
                 Limits::CONTROL_FRAMES_PER_SECOND,
@@ -247,6 +257,11 @@ impl WebSocket {
                 }
             }
         }
+        if self.decoder.is_idle() {
+            self.incomplete = None;
+        } else {
+            self.incomplete.get_or_insert_with(Instant::now);
+        }
         bytes.len() - rest.len()
     }
 
@@ -259,16 +274,15 @@ impl WebSocket {
             }
             Event::Pong(_) if self.may_send_control() => {}
             Event::Ping(_) | Event::Pong(_) => {
-                let problem = Problem::new(
-                    Code::TooManyFrames,
-                    "too many pings or pongs: one in a heartbeat is enough",
-                );
-                self.app.stats.refused(&problem);
-                self.fail(&problem);
+                self.too_much("pings or pongs: one in a heartbeat is enough");
             }
             Event::Message { kind, data } => {
                 self.incomplete = None;
-                self.message(kind, data);
+                if self.deflate.is_none() || self.may_inflate(data.len()) {
+                    self.message(kind, data);
+                } else {
+                    self.too_much("messages that inflate to so much more than they are");
+                }
             }
         }
     }
@@ -279,6 +293,18 @@ impl WebSocket {
             (None, MessageKind::Text) => self.command(&data),
             (None, MessageKind::Binary) => self.binary_command(&data),
         }
+    }
+
+    fn too_much(&mut self, what: &str) {
+        let problem = Problem::new(Code::TooManyFrames, format!("too many {what}"));
+        self.app.stats.refused(&problem);
+        self.fail(&problem);
+    }
+
+    fn may_inflate(&mut self, len: usize) -> bool {
+        self.inflates.refill(self.app.monotonic());
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        self.inflates.spend(len).is_ok()
     }
 
     fn may_send_control(&mut self) -> bool {
@@ -408,13 +434,9 @@ impl Session for WebSocket {
 
     fn input(&mut self, bytes: &[u8]) {
         self.heard = Instant::now();
+        self.inflates.earn(INFLATES * bytes.len() as u64);
         let taken = self.take(bytes);
         self.unread = Bytes::copy_from_slice(&bytes[taken..]);
-        if self.decoder.is_idle() {
-            self.incomplete = None;
-        } else {
-            self.incomplete.get_or_insert(self.heard);
-        }
     }
 
     fn wants_input(&self) -> bool {

@@ -12,18 +12,20 @@ use super::Outbox;
 
 /// Both directions of one session.
 pub trait Wire {
-    /// Puts around one fill of `out` what the carrier needs; nothing follows the `last`.
-    fn frame(&mut self, out: &mut Outbox, last: bool) {
-        let _ = (out, last);
-    }
+    /// Puts around one fill of the outbox what the carrier needs; whether nothing follows it.
+    fn frame(&mut self, _: &mut Outbox, _: bool) {}
 
     /// Takes bytes from the front of `out`; gives how many.
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> Poll<io::Result<usize>>;
 
     /// Ready when nothing that was taken is held back.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let _ = cx;
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+
+    /// Whether it is this wire's peer that takes nothing, where nothing is taken.
+    fn is_stuck(&self) -> bool {
+        true
     }
 
     /// Reads what the peer says; nothing read is its end.

@@ -71,6 +71,7 @@ fn app(config: &Config) -> anyhow::Result<Arc<App>> {
         any_host: !only_here && config.hosts.is_empty(),
         loopback_origins: only_here,
         read_only: false,
+        hides_own_channels: false,
     };
     let options = Options {
         access,

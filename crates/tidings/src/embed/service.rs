@@ -71,7 +71,10 @@ where
 
 /// The target behind the prefix; `/`, where there is nothing, if it does not begin with it.
 fn without(uri: &Uri, prefix: &str) -> Uri {
-    let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let Some(target) = uri.path_and_query().map(PathAndQuery::as_str) else {
+        // The target of a CONNECT, which has no path.
+        return Uri::from_static("/");
+    };
     let rest = target
         .strip_prefix(prefix)
         .filter(|rest| rest.starts_with('/'))
@@ -94,6 +97,7 @@ mod tests {
             ("/rt?x=1", "/"),
             ("/rtx/channels/a", "/"),
             ("/channels/a", "/"),
+            ("host:443", "/"),
         ] {
             assert_eq!(without(&uri.parse().unwrap(), "/rt").to_string(), rest);
         }

@@ -112,7 +112,7 @@ impl WebSocket {
 
     fn may_subscribe(&self, channel: &str) -> Result<ChannelName, Problem> {
         let channel = ChannelName::parse(channel)?;
-        self.app.hub.may_read(&channel)?;
+        self.app.may_read(&channel)?;
         if self.feed.find(&channel).is_some() {
             return Err(Problem::new(
                 Code::AlreadySubscribed,
@@ -172,7 +172,7 @@ impl WebSocket {
             publish::draft(&self.app, &outgoing, &from, Some(self.client)).and_then(|mut draft| {
                 if let Some(bytes) = bytes {
                     draft.payload = Some(payload::binary(bytes));
-                    publish::check_size(&self.app, &draft)?;
+                    publish::check(&self.app, &draft)?;
                 }
                 Ok(draft)
             });

@@ -20,7 +20,7 @@ impl WebSocket {
         let exclude = (!raw.echo).then_some(self.client);
         let draft = publish::raw_draft(raw.channel.clone(), payload, from, exclude);
         let allowed = publish::may_publish(&self.app, &draft.channel);
-        if let Err(problem) = allowed.and_then(|()| publish::check_size(&self.app, &draft)) {
+        if let Err(problem) = allowed.and_then(|()| publish::check(&self.app, &draft)) {
             self.app.stats.refused(&problem);
             return self.fail(&problem);
         }
