@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::serve::ListenerExt;
 use tidings_core::broker::memory::MemoryBroker;
 use tidings_core::{Broker, History, Hub, Limits, Rulebook};
 use tidings_server::{AccessRules, App, TlsKeys, bind, guest};
@@ -154,6 +155,11 @@ impl TestServer {
             .await
             .expect("a free port");
         let addr = listener.local_addr().expect("a bound socket");
+        // axum leaves Nagle's algorithm on: what follows a first write would wait for the client's ACK.
+        let listener = listener.tap_io(|socket| {
+            // A socket that is gone is seen by who reads it.
+            let _ = socket.set_nodelay(true);
+        });
         let app = self.app.clone();
         let answer = move |request: Request| {
             let app = app.clone();
