@@ -117,3 +117,21 @@ async fn a_cut_connection_frees_all_its_readers() {
     let ended = events[0].next().await.expect("no orderly end");
     assert!(ended.is_err());
 }
+
+/// As many as `limits.streams` lets in, all but two of which leave at once: a proxy whose clients go.
+#[tokio::test]
+async fn a_crowd_that_leaves_at_once_is_no_flood() {
+    let server = TestServer::start().await;
+    let client = Client::connect(server.addr).await;
+    let streams = server.app.hub().limits().streams;
+    let mut readers = Vec::new();
+    for _ in 0..streams {
+        readers.push(client.events("/channels/a").await);
+    }
+    readers.truncate(2);
+    until(&server, &format!("{READERS} 2")).await;
+    post(server.addr, "/channels/a", "안녕").await;
+    for events in &mut readers {
+        assert_eq!(events.offset().await, 1);
+    }
+}
