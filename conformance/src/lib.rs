@@ -8,6 +8,7 @@ pub mod carrier;
 pub mod checker;
 pub mod deflate;
 pub mod http;
+pub mod http2;
 pub mod master;
 pub mod server;
 pub mod sse;
