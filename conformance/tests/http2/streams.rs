@@ -17,7 +17,11 @@ const READERS: &str = "tidings_readers{transport=\"sse\"}";
 async fn a_hundred_readers_on_one_connection() {
     const MESSAGES: u64 = 50;
     let server = TestServer::start().await;
-    let client = Client::connect(server.addr).await;
+    // With its default window this client gives a connection up on which two hundred small frames wait
+    // to be read: what it takes for a flood on a busy machine.
+    let mut builder = Builder::new();
+    builder.initial_connection_window_size(16 << 20);
+    let client = Client::with(server.addr, &builder).await;
     let mut readers = JoinSet::new();
     for reader in 0..100 {
         let mut events = client.events(&format!("/channels/c{}", reader % 2)).await;
