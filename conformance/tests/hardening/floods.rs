@@ -1,8 +1,10 @@
 //! WebSocket frames by the hundred thousand. What they cost is counted, and never by the clock:
 //! bystanders' messages go through meanwhile, and what was sent is what is answered.
 
+use conformance::deflate::deflate;
+use conformance::http::Http;
 use conformance::server::TestServer;
-use conformance::ws::Ws;
+use conformance::ws::{HANDSHAKE, RSV1, Ws};
 use serde_json::json;
 
 use crate::support::{Bystander, frame, metric, patiently, stored, wait_for};
@@ -211,4 +213,32 @@ async fn commands_without_end_wait_for_their_answers_to_be_read() {
     };
     bystander.lives_while(flood).await;
     wait_for(&server, "tidings_readers{transport=\"websocket\"}", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_that_inflate_without_end_are_charged() {
+    let server = TestServer::start().await;
+    let mut bystander = Bystander::new(&server).await;
+    let mut http = Http::connect(server.addr).await;
+    let offer = format!("{HANDSHAKE}Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    http.request("GET", "/channels", &offer, b"").await;
+    let mut ws = Ws::requested(http).await.unwrap();
+    ws.json().await;
+    // A quarter of a mebibyte of blanks, a hundredth of it on the way.
+    let bomb = deflate(&vec![b' '; 256 << 10]);
+    let bomb = frame(0x80 | RSV1 | 2, &bomb);
+    assert!(bomb.len() < 4_000, "{}", bomb.len());
+    ws.send_bytes(&bomb.repeat(100)).await;
+    let mut answers = 0;
+    loop {
+        let answer = ws.frame().await.unwrap();
+        if answer.json()["code"] == "too_many_frames" {
+            break;
+        }
+        answers += 1;
+    }
+    // Four mebibytes at once, and what the time was worth.
+    assert!((16..60).contains(&answers), "{answers}");
+    assert_eq!(ws.frame().await.unwrap().close_code(), Some(1008));
+    bystander.lives().await;
 }

@@ -151,7 +151,7 @@ async fn a_websocket_that_says_nothing_after_its_handshake_ends() {
 #[tokio::test]
 async fn a_message_that_is_begun_becomes_whole_in_time() {
     let server = TestServer::limited(|limits| {
-        limits.body_time = std::time::Duration::from_millis(300);
+        limits.body_time = Duration::from_millis(300);
     })
     .await;
     let mut ws = Ws::connect(server.addr, "/channels").await.unwrap();
@@ -162,14 +162,30 @@ async fn a_message_that_is_begun_becomes_whole_in_time() {
     let ended = async {
         loop {
             ws.send_bytes(b" ").await;
-            let Ok(frame) =
-                tokio::time::timeout(std::time::Duration::from_millis(20), ws.frame()).await
-            else {
+            let Ok(frame) = tokio::time::timeout(PAUSE, ws.frame()).await else {
                 continue;
             };
             return frame.unwrap();
         }
     };
     assert_eq!(ended.await.json()["code"], "request_timeout");
+    assert_eq!(ws.frame().await.unwrap().close_code(), Some(4101));
+}
+
+#[tokio::test]
+async fn a_command_before_it_buys_a_message_no_time() {
+    let server = TestServer::limited(|limits| {
+        limits.body_time = Duration::from_millis(300);
+    })
+    .await;
+    let mut ws = Ws::connect(server.addr, "/channels").await.unwrap();
+    ws.json().await;
+    let command = br#"{"type":"publish","channel":"x","data":1}"#;
+    let length = 0x80 | u8::try_from(command.len()).unwrap();
+    let whole = [&[0x81, length, 0, 0, 0, 0], &command[..]].concat();
+    let begun = [0x81, 0xfe, 0x10, 0x00, 0, 0, 0, 0, b'{'];
+    ws.send_bytes(&[&whole[..], &begun].concat()).await;
+    assert_eq!(ws.json().await.unwrap()["type"], "ack");
+    assert_eq!(ws.json().await.unwrap()["code"], "request_timeout");
     assert_eq!(ws.frame().await.unwrap().close_code(), Some(4101));
 }
