@@ -18,8 +18,9 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const WINDOW_UPDATE: u8 = 8;
 
-/// Frames that ask for nothing: so many at once …
-const BUDGET: u32 = 200;
+/// Frames that ask for nothing: so many at once, besides those that end all streams that there may
+/// be …
+const AT_ONCE: u32 = 200;
 /// … and in a second, for long.
 const PER_SECOND: u32 = 20;
 /// Window updates that were not earned: so many at once …
@@ -44,14 +45,15 @@ pub struct FrameMeter {
 }
 
 impl FrameMeter {
-    /// A meter before the preface, at `now` in milliseconds of any clock that does not go back.
+    /// A meter before the preface, at `now` in milliseconds of any clock that does not go back, for
+    /// a client that may have so many `streams` at once, and take them all back at once.
     #[must_use]
-    pub fn new(now: u64) -> Self {
+    pub fn new(streams: u32, now: u64) -> Self {
         Self {
             header: [0; HEADER],
             have: 0,
             skip: PREFACE.len(),
-            idle: Allowance::new(BUDGET, PER_SECOND, now),
+            idle: Allowance::new(AT_ONCE.saturating_add(streams), PER_SECOND, now),
             answers: Allowance::new(ANSWERS, ANSWERS_PER_SECOND, now),
         }
     }
@@ -107,7 +109,7 @@ mod tests {
     }
 
     fn started() -> FrameMeter {
-        let mut meter = FrameMeter::new(0);
+        let mut meter = FrameMeter::new(0, 0);
         meter.read(PREFACE, 0).unwrap();
         meter
     }

@@ -52,8 +52,9 @@ pub async fn serve<IO>(
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let watch = Arc::new(Watch::default());
-    let watched = Watched::new(&mut io, before, watch.clone());
-    let handshake = Box::pin(builder(app.limits()).handshake(watched));
+    let streams = u32::try_from(app.limits().streams).unwrap_or(u32::MAX);
+    let watched = Watched::new(&mut io, before, streams, watch.clone());
+    let handshake = Box::pin(builder(app.limits(), streams).handshake(watched));
     match timeout(app.limits().head_time, handshake).await {
         Ok(Ok(connection)) => Driver::new(app, connection, watch, via).run(stop).await,
         _ => app.stats.http2_errors.add(1),
@@ -61,13 +62,13 @@ pub async fn serve<IO>(
     pump::linger(&mut Socket::bare(&mut io)).await;
 }
 
-fn builder(limits: &Limits) -> Builder {
+fn builder(limits: &Limits, streams: u32) -> Builder {
     let mut builder = Builder::new();
     builder
         .enable_connect_protocol()
         .initial_window_size(WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_concurrent_streams(u32::try_from(limits.streams).unwrap_or(u32::MAX))
+        .max_concurrent_streams(streams)
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER);
     builder
@@ -125,6 +126,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         let stats = &self.app.stats;
         match ended {
             Ended::Done => {}
+            // What the client says of the server is not the client's error.
+            Ended::Broken(error) if error.is_remote() => {}
             Ended::Broken(error) => {
                 if error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
                     stats.http2_floods.add(1);

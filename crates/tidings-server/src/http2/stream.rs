@@ -23,7 +23,7 @@ use crate::handler::handle;
 use crate::refuse::refuse;
 use crate::reply::{Answer, Reply, Takeover};
 use crate::transport::wire::Wire;
-use crate::transport::{End, Session, Stream, pump};
+use crate::transport::{End, Outbox, Session, Stream, pump};
 use crate::via::{Via, take_tunnel};
 
 /// Answers one request.
@@ -77,10 +77,11 @@ async fn answer(
     let silent = out.is_empty() || is_head;
     let head = head(parts.status, parts.headers);
     let send = respond.send_response(head, silent)?;
-    if silent {
-        return Ok(());
-    }
     let mut wire = StreamWire::new(send, receive, false, watch);
+    if silent {
+        out = Outbox::default();
+        wire.has_ended();
+    }
     wire.frame(&mut out, true);
     while !out.is_empty() {
         let write = poll_fn(|cx| wire.poll_write(cx, &mut out));
@@ -95,6 +96,9 @@ async fn answer(
             }
         }
     }
+    // A body that was refused may still be on its way. The library lets a connection have a thousand of
+    // those in its life, and ends it then.
+    pump::linger(&mut wire).await;
     Ok(())
 }
 

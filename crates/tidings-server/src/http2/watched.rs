@@ -38,12 +38,12 @@ pub struct Watched<'a, IO> {
 }
 
 impl<'a, IO> Watched<'a, IO> {
-    /// A socket behind the bytes `before`.
-    pub fn new(io: &'a mut IO, before: Bytes, watch: Arc<Watch>) -> Self {
+    /// A socket behind the bytes `before`, of a client that may have so many streams at once.
+    pub fn new(io: &'a mut IO, before: Bytes, streams: u32, watch: Arc<Watch>) -> Self {
         Self {
             io,
             before,
-            meter: FrameMeter::new(0),
+            meter: FrameMeter::new(streams, 0),
             began: Instant::now(),
             watch,
         }

@@ -50,6 +50,11 @@ impl Stream {
         }
     }
 
+    /// Its end was said with its head.
+    pub fn has_ended(&mut self) {
+        self.ended = true;
+    }
+
     /// Ends it at once.
     pub fn reset(mut self) {
         self.send.send_reset(h2::Reason::CANCEL);
