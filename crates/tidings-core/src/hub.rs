@@ -98,8 +98,12 @@ impl Hub {
             draft,
             rules: &rules,
         };
+        // The server's own figures are no news of what its users do.
+        let counts = publication.draft.channel.realm() != Realm::Server;
         let receipt = self.broker.publish(publication, now).await?;
-        self.count(&receipt, bytes, ephemeral);
+        if counts {
+            self.count(&receipt, bytes, ephemeral);
+        }
         Ok(receipt)
     }
 

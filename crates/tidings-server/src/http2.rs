@@ -83,6 +83,8 @@ struct Driver<IO> {
     streams: Arc<()>,
     idle: Idle,
     deadline: WriteDeadline,
+    /// The server goes away: streams end, and no further one begins.
+    stopping: bool,
 }
 
 /// Why a connection is ended.
@@ -97,6 +99,8 @@ enum Ended {
     Stuck,
     /// The peer asks for nothing.
     Idle,
+    /// The server goes away, and no stream is left.
+    Stopped,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
@@ -109,15 +113,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             connection,
             watch,
             via,
+            stopping: false,
         }
     }
 
     async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut stopping = pin!(async move { stop.wait_for(|stop| *stop).await.map(drop) });
-        let mut told = false;
         let ended = poll_fn(|cx| {
-            if !told && stopping.as_mut().poll(cx).is_ready() {
-                told = true;
+            if !self.stopping && stopping.as_mut().poll(cx).is_ready() {
+                self.stopping = true;
                 self.connection.graceful_shutdown();
             }
             self.poll(cx)
@@ -140,6 +144,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 self.abort(Reason::ENHANCE_YOUR_CALM).await;
             }
             Ended::Stuck => stats.write_timeouts.add(1),
+            Ended::Stopped => self.abort(Reason::NO_ERROR).await,
             Ended::Idle => {
                 stats.idle_timeouts.add(1);
                 self.abort(Reason::NO_ERROR).await;
@@ -162,6 +167,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             return Poll::Ready(Ended::Stuck);
         }
         let busy = Arc::strong_count(&self.streams) > 1;
+        if self.stopping && !busy {
+            // Not to wait for a client that answers nothing.
+            return Poll::Ready(Ended::Stopped);
+        }
         self.idle.poll(cx, busy).map(|()| Ended::Idle)
     }
 

@@ -55,6 +55,10 @@ fn config_command(args: &ConfigArgs) -> ExitCode {
             return refused();
         }
     };
+    if let Err(error) = tls::keys(&loaded.config.tls) {
+        complain(format!("error: {error:#}"));
+        return refused();
+    }
     let text = if args.print() {
         config::print(&loaded)
     } else {
