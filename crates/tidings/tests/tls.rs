@@ -170,6 +170,14 @@ fn the_configuration_shows_the_files() {
     }
 }
 
+#[test]
+fn a_check_reads_the_files() {
+    let files = ["--tls-cert", "no such.pem", "--tls-key", "neither.pem"];
+    let checked = run(&mut tidings(&[&["config", "--check"], &files[..]].concat()));
+    assert_eq!(checked.code, Some(1), "{}", checked.out);
+    assert!(checked.err.contains("no such.pem"), "{}", checked.err);
+}
+
 /// The real server behind TLS.
 struct Secure {
     terminator: Terminator,
