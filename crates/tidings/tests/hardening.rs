@@ -29,6 +29,7 @@ fn out_of_files_it_rests_serves_on_and_recovers() {
     let crowd: Vec<TcpStream> = (0..100).map(|_| connect(server.address())).collect();
     server.process.err.find("cannot be accepted");
     let before = processor_time(&server);
+    // The window that is measured: what it spends while it has nothing but failures to accept.
     std::thread::sleep(Duration::from_secs(2));
     let spent = processor_time(&server) - before;
     assert!(spent < Duration::from_millis(400), "{spent:?} of 2 s");
