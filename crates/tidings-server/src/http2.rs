@@ -167,8 +167,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             return Poll::Ready(Ended::Stuck);
         }
         let busy = Arc::strong_count(&self.streams) > 1;
-        if self.stopping && !busy {
-            // Not to wait for a client that answers nothing.
+        if self.stopping && !busy && !self.watch.progress.is_blocked() {
+            // All that streams said has left; a client that answers nothing is not waited for.
             return Poll::Ready(Ended::Stopped);
         }
         self.idle.poll(cx, busy).map(|()| Ended::Idle)

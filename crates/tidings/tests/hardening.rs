@@ -100,6 +100,7 @@ fn costs(server: &Server, connections: usize, sent: &[u8], bytes: usize, read: i
         let until = Instant::now() + 3 * PATIENCE;
         while !read() {
             assert!(Instant::now() < until, "not all was read");
+            // Another process gives no event for what it has counted: it is asked again.
             std::thread::sleep(Duration::from_millis(50));
         }
         let grown = most_memory(server) - before;

@@ -146,6 +146,7 @@ impl Process {
                     self.id
                 );
             }
+            // Another process gives no event for being at rest: it is looked at again.
             sleep(LOOK);
             let (now, used) = (self.resident()?, self.cpu()?);
             let still = now.abs_diff(resident) <= STILL_BYTES;
