@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::serve::ListenerExt;
 use tidings_core::broker::memory::MemoryBroker;
-use tidings_core::{Broker, History, Hub, Limits, Rulebook};
+use tidings_core::{Broker, History, Hub, Limits, Rulebook, Rules};
 use tidings_server::{AccessRules, App, TlsKeys, bind, guest};
 use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
@@ -84,7 +84,7 @@ impl TestServer {
 
     /// A server over a broker of the test's own.
     pub async fn over(broker: Arc<dyn Broker>, options: Options) -> Self {
-        let rules = Rulebook::new(options.history, &options.limits);
+        let rules = Rulebook::new(Rules::open(options.history, &options.limits));
         let app = App::new(
             Hub::new(broker, rules, options.limits),
             tidings_server::Options {

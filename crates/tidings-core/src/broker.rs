@@ -16,7 +16,7 @@ use tidings_log::{Epoch, GapReason, Log, Position};
 use crate::Now;
 use crate::channel::ChannelName;
 use crate::message::{Draft, Message};
-use crate::rules::Rules;
+use crate::rules::{Rulebook, Rules};
 
 /// A boxed future: the trait is used as an object, so that only the program knows which broker runs.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -48,6 +48,9 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Why a position of `epoch` cannot be honoured although it is not the channel's epoch now.
     fn why_lost(&self, channel: &ChannelName, epoch: Epoch) -> GapReason;
+
+    /// Other rules hold from now on: for the channels that it holds, too.
+    fn apply(&self, rules: &Rulebook, now: Now);
 
     /// Lets go of what is idle. Called every now and then.
     fn sweep(&self, now: Now);

@@ -37,16 +37,22 @@ pub enum NameError {
 }
 
 impl ChannelName {
-    /// The longest name in bytes.
+    /// The longest name in bytes. That of a presence channel may be longer by its own part.
     pub const BYTES_MAX: usize = 255;
+
+    const PRESENCE: &str = "$presence:";
+
+    /// The channels that exist on every server, besides those of presence.
+    const SERVER_CHANNELS: [&str; 2] = ["$stats", "$probe"];
 
     /// Checks and takes a name.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         if text.is_empty() {
             return Err(NameError::Empty);
         }
-        if text.len() > Self::BYTES_MAX {
-            return Err(NameError::TooLong(text.len()));
+        let counted = text.strip_prefix(Self::PRESENCE).unwrap_or(text);
+        if counted.len() > Self::BYTES_MAX {
+            return Err(NameError::TooLong(counted.len()));
         }
         match text.chars().find(|c| c.is_control() || c.is_whitespace()) {
             Some(c) => Err(NameError::Character(c.into())),
@@ -66,6 +72,22 @@ impl ChannelName {
             Realm::Application => self.0.split_once(':').map(|(namespace, _)| namespace),
             Realm::Inbox | Realm::Server => Some(&self.0[..1]),
         }
+    }
+
+    /// The channel that tells who is in this one.
+    pub fn presence(&self) -> Self {
+        Self(format!("{}{self}", Self::PRESENCE).into())
+    }
+
+    /// The channel of which this one tells who is there; `None` where it is another kind of channel.
+    pub fn presence_of(&self) -> Option<Self> {
+        let of = Self::parse(self.0.strip_prefix(Self::PRESENCE)?).ok()?;
+        (of.realm() == Realm::Application).then_some(of)
+    }
+
+    /// Whether it is one of the server's own that everybody can name.
+    pub fn is_server_channel(&self) -> bool {
+        Self::SERVER_CHANNELS.contains(&self.as_str())
     }
 
     /// Whose channel it is.

@@ -2,41 +2,24 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tidings_log::{Cursor, Opened, Position, Start};
 
 use crate::Now;
 use crate::broker::{Broker, BrokerError, Publication, PublishError, Receipt};
 use crate::channel::{ChannelName, Realm};
 use crate::limits::Limits;
-use crate::message::{Draft, Message};
+use crate::message::{ClientId, Draft, Message};
+use crate::rights::{Action, Claims, Denied, decide};
 use crate::rules::{Rulebook, Rules};
 use crate::stats::HubStats;
-
-/// The channels that exist on every server.
-const SERVER_CHANNELS: [&str; 2] = ["$stats", "$probe"];
 
 /// Channels with their rules, over a broker.
 pub struct Hub {
     broker: Arc<dyn Broker>,
-    rules: Rulebook,
+    rules: ArcSwap<Rulebook>,
     limits: Limits,
     stats: HubStats,
-}
-
-/// Why a channel may not be read or written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Access {
-    /// Names with `@` and `~` are inboxes.
-    #[error(
-        "names that begin with @ or ~ are inboxes, which this server does not have; use another name"
-    )]
-    Inbox,
-    /// Only the server publishes there.
-    #[error("names that begin with $ are the server's own; publish to another name")]
-    ServerOnly,
-    /// No such server channel.
-    #[error("there is no such server channel; there is $stats")]
-    Unknown,
 }
 
 impl Hub {
@@ -44,7 +27,7 @@ impl Hub {
     pub fn new(broker: Arc<dyn Broker>, rules: Rulebook, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             broker,
-            rules,
+            rules: ArcSwap::from_pointee(rules),
             limits,
             stats: HubStats::default(),
         })
@@ -66,32 +49,38 @@ impl Hub {
     }
 
     /// The rules of a channel.
-    pub fn rules(&self, channel: &ChannelName) -> &Rules {
-        self.rules.of(channel)
+    pub fn rules(&self, channel: &ChannelName) -> Arc<Rules> {
+        self.rules.load().of(channel).clone()
     }
 
-    /// Whether clients may read the channel.
-    pub fn may_read(&self, channel: &ChannelName) -> Result<(), Access> {
-        match channel.realm() {
-            Realm::Application => Ok(()),
-            Realm::Inbox => Err(Access::Inbox),
-            Realm::Server if SERVER_CHANNELS.contains(&channel.as_str()) => Ok(()),
-            Realm::Server => Err(Access::Unknown),
-        }
+    /// Puts other rules in the place of those that hold.
+    pub fn set_rules(&self, rules: Rulebook, now: Now) {
+        self.broker.apply(&rules, now);
+        self.rules.store(Arc::new(rules));
     }
 
-    /// Whether clients may publish to the channel.
-    pub fn may_publish(&self, channel: &ChannelName) -> Result<(), Access> {
-        match channel.realm() {
-            Realm::Application => Ok(()),
-            Realm::Inbox => Err(Access::Inbox),
-            Realm::Server => Err(Access::ServerOnly),
+    /// Whether somebody may do something with a channel now.
+    pub fn may(
+        &self,
+        action: Action,
+        channel: &ChannelName,
+        claims: &Claims,
+        me: Option<ClientId>,
+    ) -> Result<(), Denied> {
+        let book = self.rules.load();
+        let about = channel.presence_of();
+        let rules = book.of(about.as_ref().unwrap_or(channel));
+        let presence = action == Action::Presence || about.is_some();
+        decide(action, channel, &rules.may, claims, me)?;
+        match presence && !rules.presence {
+            true => Err(Denied::NoPresence),
+            false => Ok(()),
         }
     }
 
     /// Publishes. Rights and sizes were checked by who calls.
     pub async fn publish(&self, draft: Draft, now: Now) -> Result<Receipt, PublishError> {
-        let rules = *self.rules(&draft.channel);
+        let rules = self.rules(&draft.channel);
         let bytes = draft.payload.as_ref().map(|payload| payload.bytes.len());
         let ephemeral = draft.ephemeral;
         let publication = Publication {
@@ -133,7 +122,8 @@ impl Hub {
         start: Start,
         now: Now,
     ) -> Result<(Cursor<Message>, Opened), BrokerError> {
-        let log = self.broker.open(channel, self.rules(channel), now).await?;
+        let rules = self.rules(channel);
+        let log = self.broker.open(channel, &rules, now).await?;
         if matches!(start, Start::At(_)) {
             self.stats.resumed.add(1);
         }
@@ -143,7 +133,8 @@ impl Hub {
 
     /// Empties a channel.
     pub async fn clear(&self, channel: &ChannelName, now: Now) -> Result<Position, BrokerError> {
-        let cleared = self.broker.clear(channel, self.rules(channel), now).await?;
+        let rules = self.rules(channel);
+        let cleared = self.broker.clear(channel, &rules, now).await?;
         self.stats.cleared.add(1);
         Ok(cleared)
     }

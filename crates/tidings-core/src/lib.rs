@@ -11,8 +11,10 @@ mod channel;
 mod feed;
 mod framing;
 mod hub;
+mod lag;
 mod limits;
 mod message;
+mod rights;
 mod rules;
 mod stats;
 
@@ -20,10 +22,14 @@ pub use broker::{Broker, BrokerError, Publication, PublishError, Receipt};
 pub use channel::{ChannelName, NameError, Realm};
 pub use feed::{Delivery, Feed, FeedStatus, Key};
 pub use framing::Framing;
-pub use hub::{Access, Hub};
+pub use hub::Hub;
+pub use lag::{Lag, LagPolicy};
 pub use limits::Limits;
 pub use message::{
     ClientId, Draft, EventName, EventNameError, Kind, Message, Payload, PayloadKind, Sender,
+};
+pub use rights::{
+    Action, Audience, Claims, Denied, Grants, May, PatternError, Patterns, Role, decide,
 };
 pub use rules::{History, Rulebook, Rules};
 pub use stats::{Counter, Gauge, HubStats};

@@ -1,12 +1,15 @@
 //! What holds for the channels of a namespace.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_log::Retention;
 
-use crate::channel::ChannelName;
+use crate::channel::{ChannelName, Realm};
+use crate::lag::Lag;
 use crate::limits::Limits;
+use crate::rights::May;
 
 /// What a channel retains. All three bounds hold at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,18 +32,55 @@ impl Default for History {
     }
 }
 
+impl History {
+    /// Of a presence channel: enough to read on from a snapshot that was just taken.
+    pub const OF_PRESENCE: Self = Self {
+        count: 1_000,
+        bytes: 256 << 10,
+        age: Duration::from_secs(300),
+    };
+}
+
 /// The rules of one namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
+    /// Whom it lets do what.
+    pub may: May,
     /// What its channels retain.
     pub history: History,
+    /// What happens to readers that lag.
+    pub lag: Lag,
+    /// Who reads its channels can be told.
+    pub presence: bool,
+    /// All its messages are ephemeral.
+    pub ephemeral: bool,
     /// The largest payload in bytes.
     pub message_bytes: usize,
+    /// Messages that one of its channels takes in a second, for long; 0: as many as come.
+    pub publish_rate: u32,
     /// Ephemeral messages that wait for busy readers.
     pub ephemeral_messages: usize,
 }
 
 impl Rules {
+    /// The rules of an open server with these limits.
+    pub fn open(history: History, limits: &Limits) -> Self {
+        Self {
+            may: May::OPEN,
+            history,
+            lag: Lag {
+                bytes: limits.lag_bytes,
+                time: limits.lag_time,
+                ..Lag::default()
+            },
+            presence: true,
+            ephemeral: false,
+            message_bytes: limits.message_bytes,
+            publish_rate: 0,
+            ephemeral_messages: limits.ephemeral_messages,
+        }
+    }
+
     /// The rules as the log wants them.
     pub fn retention(&self) -> Retention {
         Retention {
@@ -56,35 +96,41 @@ impl Rules {
 /// The rules of all namespaces.
 #[derive(Clone, Debug)]
 pub struct Rulebook {
-    default: Rules,
-    namespaces: HashMap<String, Rules>,
+    default: Arc<Rules>,
+    namespaces: HashMap<String, Arc<Rules>>,
+    presence: Arc<Rules>,
 }
 
 impl Rulebook {
-    /// The same rules for every channel: `history` and the limits.
-    pub fn new(history: History, limits: &Limits) -> Self {
+    /// The same rules for every channel.
+    pub fn new(default: Rules) -> Self {
+        let presence = Rules {
+            history: History::OF_PRESENCE,
+            lag: Lag::default(),
+            ..default.clone()
+        };
         Self {
-            default: Rules {
-                history,
-                message_bytes: limits.message_bytes,
-                ephemeral_messages: limits.ephemeral_messages,
-            },
+            default: default.into(),
             namespaces: HashMap::new(),
+            presence: presence.into(),
         }
     }
 
-    /// Other rules for one namespace: what is `None` is as everywhere.
-    pub fn set(&mut self, namespace: &str, history: Option<History>, message_bytes: Option<usize>) {
-        let rules = Rules {
-            history: history.unwrap_or(self.default.history),
-            message_bytes: message_bytes.unwrap_or(self.default.message_bytes),
-            ..self.default
-        };
-        self.namespaces.insert(namespace.to_owned(), rules);
+    /// Other rules for one namespace.
+    pub fn set(&mut self, namespace: &str, rules: Rules) {
+        self.namespaces.insert(namespace.to_owned(), rules.into());
     }
 
-    /// The rules of a channel.
-    pub fn of(&self, channel: &ChannelName) -> &Rules {
+    /// The rules of every other namespace.
+    pub fn default(&self) -> &Arc<Rules> {
+        &self.default
+    }
+
+    /// The rules of a channel. What a presence channel is about has its own.
+    pub fn of(&self, channel: &ChannelName) -> &Arc<Rules> {
+        if channel.realm() == Realm::Server && !channel.is_server_channel() {
+            return &self.presence;
+        }
         channel
             .namespace()
             .and_then(|namespace| self.namespaces.get(namespace))

@@ -64,7 +64,7 @@ impl World {
             bytes: 2_000,
             ..History::default()
         };
-        let rules = Rulebook::new(history, &limits);
+        let rules = Rulebook::new(Rules::open(history, &limits));
         let names = (0..CHANNELS).map(|n| ChannelName::parse(&format!("방:{n}")).expect("a name"));
         Self {
             hub: Hub::new(MemoryBroker::new([3, 4], &limits), rules, limits),

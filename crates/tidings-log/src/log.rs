@@ -133,6 +133,13 @@ impl<T> Log<T> {
         state.snapshot()
     }
 
+    /// Keeps as much as this from now on.
+    pub fn retain(&self, retention: Retention, now: Millis) {
+        let mut state = lock(&self.state);
+        state.retention = retention;
+        state.trim(now);
+    }
+
     /// What the log holds.
     pub fn snapshot(&self) -> Snapshot {
         lock(&self.state).snapshot()

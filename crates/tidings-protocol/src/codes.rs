@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use tidings_core::{Access, BrokerError, EventNameError, NameError, PublishError};
+use tidings_core::{BrokerError, Denied, EventNameError, NameError, PublishError};
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident $name:literal $status:literal $close:literal $temporary:literal;)+) => {
@@ -76,6 +76,12 @@ codes! {
     BadHandshake "bad_handshake" 400 4012 false;
     /// More pings and pongs, or more that inflates, than a connection is worth.
     TooManyFrames "too_many_frames" 400 1008 false;
+    /// Who asks is not known: no token or key came, or none that is good.
+    Unauthorized "unauthorized" 401 4021 false;
+    /// The token has ended; another one is needed.
+    TokenExpired "token_expired" 401 4022 false;
+    /// The token, the user or the client was revoked.
+    Revoked "revoked" 401 4023 false;
     /// The channel may not be read or written.
     Forbidden "forbidden" 403 4003 false;
     /// The request comes from a page of a site that is not allowed.
@@ -98,6 +104,8 @@ codes! {
     KeyReused "key_reused" 422 4018 false;
     /// The answer needs a WebSocket handshake.
     UpgradeRequired "upgrade_required" 426 4019 false;
+    /// Too much in too little time; later is right.
+    TooManyRequests "too_many_requests" 429 4100 true;
     /// The request's head is too large.
     HeadTooLarge "head_too_large" 431 4020 false;
     /// Something broke in the server.
@@ -106,10 +114,16 @@ codes! {
     ServerFull "server_full" 503 4102 true;
     /// The broker does not answer.
     BrokerUnavailable "broker_unavailable" 503 1013 true;
+    /// The application that decides who may does not answer.
+    AuthorizerUnavailable "authorizer_unavailable" 503 4103 true;
     /// The server is going away.
     Stopping "stopping" 503 1001 true;
     /// Nothing was heard of the client for too long.
     NoHeartbeat "no_heartbeat" 408 4201 true;
+    /// The reader fell too far behind, and its channel ends such readings.
+    TooSlow "too_slow" 409 4203 true;
+    /// The operator ended the connection; it may come back.
+    Disconnected "disconnected" 409 4104 true;
     /// Messages were lost and the raw format cannot say so.
     RawGap "raw_gap" 409 4202 true;
 }
@@ -180,9 +194,13 @@ impl From<EventNameError> for Problem {
     }
 }
 
-impl From<Access> for Problem {
-    fn from(error: Access) -> Self {
-        Self::new(Code::Forbidden, error.to_string())
+impl From<Denied> for Problem {
+    fn from(error: Denied) -> Self {
+        let code = match error {
+            Denied::Unknown => Code::Unauthorized,
+            _ => Code::Forbidden,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

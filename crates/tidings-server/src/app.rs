@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidings_core::{
-    ChannelName, ClientId, Draft, Hub, Limits, Millis, Now, Realm, Receipt, Signal,
+    Action, ChannelName, Claims, ClientId, Draft, Hub, Limits, Millis, Now, Realm, Receipt, Signal,
 };
 use tidings_protocol::{Code, Problem};
 
@@ -74,7 +74,9 @@ impl App {
 
     /// Publishes from this process. All holds that holds for clients, but whether they may.
     pub async fn publish(&self, draft: Draft) -> Result<Receipt, Problem> {
-        self.hub.may_publish(&draft.channel)?;
+        let server = Claims::anonymous();
+        self.hub
+            .may(Action::Publish, &draft.channel, &server, None)?;
         check(self, &draft)?;
         Ok(self.hub.publish(draft, self.now()).await?)
     }
@@ -85,7 +87,8 @@ impl App {
             let detail = "names that begin with $ are the application's own business here";
             return Err(Problem::new(Code::Forbidden, detail));
         }
-        Ok(self.hub.may_read(channel)?)
+        let anonymous = Claims::anonymous();
+        Ok(self.hub.may(Action::Subscribe, channel, &anonymous, None)?)
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -7,7 +7,9 @@ use std::task::Poll;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{self, HeaderName};
-use tidings_core::{ChannelName, ClientId, Draft, EventName, Limits, Payload, Sender};
+use tidings_core::{
+    Action, ChannelName, Claims, ClientId, Draft, EventName, Limits, Payload, Sender,
+};
 use tidings_protocol::command::{Batch, Outgoing, parse_body};
 use tidings_protocol::{Code, Problem, envelope, payload};
 
@@ -169,7 +171,8 @@ pub fn too_large(channel: &ChannelName, max: usize) -> Problem {
 /// Whether clients may publish there.
 pub fn may_publish(app: &App, channel: &ChannelName) -> Result<(), Problem> {
     takes_messages(app)?;
-    Ok(app.hub.may_publish(channel)?)
+    let anonymous = Claims::anonymous();
+    Ok(app.hub.may(Action::Publish, channel, &anonymous, None)?)
 }
 
 /// Whether clients may publish at all.

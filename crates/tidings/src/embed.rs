@@ -34,7 +34,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use tidings_core::broker::memory::MemoryBroker;
-use tidings_core::{ChannelName, Hub, Rulebook};
+use tidings_core::{ChannelName, Hub, Rulebook, Rules};
 use tidings_server::{AccessRules, App, Options, guest, housekeeping};
 use tokio::task::AbortHandle;
 
@@ -187,9 +187,10 @@ impl Builder {
     pub fn start(self) -> Result<Tidings, getrandom::Error> {
         let incarnation = [getrandom::u64()?, getrandom::u64()?];
         let broker = MemoryBroker::new(incarnation, &self.limits);
-        let mut rules = Rulebook::new(self.history, &self.limits);
+        let rules_of = |history| Rules::open(history, &self.limits);
+        let mut rules = Rulebook::new(rules_of(self.history));
         for (namespace, history) in &self.namespaces {
-            rules.set(namespace, Some(*history), None);
+            rules.set(namespace, rules_of(*history));
         }
         let app = App::new(Hub::new(broker, rules, self.limits), self.options);
         let housekeeping = tokio::spawn(housekeeping::run(app.clone())).abort_handle();

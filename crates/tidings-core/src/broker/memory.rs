@@ -17,7 +17,7 @@ use crate::Now;
 use crate::channel::{ChannelName, Realm};
 use crate::limits::Limits;
 use crate::message::{Draft, Message};
-use crate::rules::Rules;
+use crate::rules::{Rulebook, Rules};
 use names::EpochNames;
 
 const SHARDS: usize = 16;
@@ -100,7 +100,7 @@ impl MemoryBroker {
             None => {
                 let full = self.channels.load(Ordering::Relaxed) >= self.channels_max;
                 // The server's own channels are few, and needed to see what is wrong.
-                if full && name.realm() != Realm::Server {
+                if full && !name.is_server_channel() {
                     return Err(BrokerError::TooManyChannels);
                 }
                 self.channels.fetch_add(1, Ordering::Relaxed);
@@ -356,6 +356,18 @@ impl Broker for MemoryBroker {
             GapReason::Forgotten
         } else {
             GapReason::EpochChanged
+        }
+    }
+
+    fn apply(&self, rules: &Rulebook, now: Now) {
+        for shard in &self.shards {
+            for (name, slot) in lock(shard).iter() {
+                if let Slot::Live(channel) = slot {
+                    channel
+                        .log
+                        .retain(rules.of(name).retention(), now.monotonic);
+                }
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::message::{Payload, PayloadKind};
-use crate::rules::{History, Rulebook};
+use crate::rules::{History, Rules};
 use bytes::Bytes;
 use tidings_log::{Cursor, Start};
 
@@ -17,7 +17,7 @@ fn setup() -> Setup {
     let name = ChannelName::parse("room:서울").unwrap();
     Setup {
         broker: MemoryBroker::new([1, 2], &limits),
-        rules: *Rulebook::new(History::default(), &limits).of(&name),
+        rules: Rules::open(History::default(), &limits),
         name,
     }
 }
@@ -254,7 +254,7 @@ fn the_number_of_channels_is_bounded() {
         ..Limits::default()
     };
     let broker = MemoryBroker::new([1, 2], &limits);
-    let rules = *Rulebook::new(History::default(), &limits).of(&ChannelName::parse("a").unwrap());
+    let rules = Rules::open(History::default(), &limits);
     for name in ["a", "b"] {
         assert!(
             broker
@@ -292,7 +292,7 @@ fn a_crowd_of_idle_channels_makes_room() {
     };
     let broker = MemoryBroker::new([1, 2], &limits);
     let name = |n: usize| ChannelName::parse(&format!("n{n}")).unwrap();
-    let rules = *Rulebook::new(History::default(), &limits).of(&name(0));
+    let rules = Rules::open(History::default(), &limits);
     let publish = |n, now| {
         let payload = crate::Payload::empty();
         let draft = Draft::new(name(n), payload);
@@ -332,7 +332,7 @@ fn what_all_channels_retain_together_is_bounded() {
     };
     let broker = MemoryBroker::new([1, 2], &limits);
     let name = |n: usize| ChannelName::parse(&format!("n{n}")).unwrap();
-    let rules = *Rulebook::new(History::default(), &limits).of(&name(0));
+    let rules = Rules::open(History::default(), &limits);
     let publish = |draft, now| {
         broker.publish_now(
             Publication {

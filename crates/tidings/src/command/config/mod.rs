@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use tidings_core::{History, Limits, Rulebook};
+use tidings_core::{History, Limits, Rulebook, Rules};
 
 pub use check::is_loopback;
 pub use fault::{Fault, Faults, Place, Spot, Wrong};
@@ -155,9 +155,13 @@ impl Default for Config {
 impl Config {
     /// The rules of all channels.
     pub fn rulebook(&self) -> Rulebook {
-        let mut rules = Rulebook::new(self.history, &self.limits);
+        let rules_of = |namespace: &Namespace| Rules {
+            message_bytes: namespace.message_bytes,
+            ..Rules::open(namespace.history, &self.limits)
+        };
+        let mut rules = Rulebook::new(rules_of(&self.everywhere()));
         for (name, namespace) in &self.namespaces {
-            rules.set(name, Some(namespace.history), Some(namespace.message_bytes));
+            rules.set(name, rules_of(namespace));
         }
         rules
     }
