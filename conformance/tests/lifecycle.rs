@@ -11,7 +11,7 @@ use tidings_core::broker::memory::MemoryBroker;
 use tidings_core::broker::{BoxFuture, Holdings};
 use tidings_core::{
     Broker, BrokerError, ChannelName, Epoch, GapReason, Log, Message, Now, Position, Publication,
-    PublishError, Receipt, Rules,
+    PublishError, Receipt, Rulebook, Rules,
 };
 
 async fn wait_for(server: &TestServer, line: &str) {
@@ -331,6 +331,10 @@ impl Broker for Faulty {
 
     fn why_lost(&self, channel: &ChannelName, epoch: Epoch) -> GapReason {
         self.0.why_lost(channel, epoch)
+    }
+
+    fn apply(&self, rules: &Rulebook, now: Now) {
+        self.0.apply(rules, now);
     }
 
     fn sweep(&self, now: Now) {
