@@ -9,13 +9,16 @@ use axum::extract::Request;
 use axum::serve::ListenerExt;
 use tidings_core::broker::memory::MemoryBroker;
 use tidings_core::{Broker, History, Hub, Limits, Rulebook, Rules};
-use tidings_server::{AccessRules, App, TlsKeys, bind, guest};
+use tidings_server::{
+    AccessRules, App, Auth, Kind, Listener, Policy, Server, TlsKeys, TlsOptions, TrustedProxies,
+    bind, guest,
+};
 use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
 use crate::carrier::{Carrier, Endpoint};
-use crate::tls::{Authority, connector};
+use crate::tls::{Authority, Certified, connector};
 
 /// A running server. It stops orderly with [`stop`](Self::stop), and dies when dropped.
 pub struct TestServer {
@@ -37,8 +40,12 @@ pub struct Options {
     pub limits: Limits,
     /// The history of all channels.
     pub history: History,
+    /// All rules, instead of those of an open server with these limits and this history.
+    pub rules: Option<Rulebook>,
     /// Who may ask.
     pub access: AccessRules,
+    /// What tells who somebody is.
+    pub auth: Auth,
     /// Listen here instead of on a free port.
     pub addr: SocketAddr,
     /// Speak TLS with these keys.
@@ -50,14 +57,22 @@ impl Default for Options {
         Self {
             limits: Limits::default(),
             history: History::default(),
+            rules: None,
             access: AccessRules {
                 loopback_origins: true,
                 ..AccessRules::default()
             },
+            auth: Auth::open(),
             addr: ANY_PORT.into(),
             tls: None,
         }
     }
+}
+
+/// What a server serves a certificate with.
+pub fn keys_of(certified: &Certified) -> TlsKeys {
+    let (chain, key) = (certified.chain.as_bytes(), certified.key.as_bytes());
+    TlsKeys::from_pem(chain, key, TlsOptions::default()).expect("a certificate")
 }
 
 const ANY_PORT: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
@@ -84,11 +99,16 @@ impl TestServer {
 
     /// A server over a broker of the test's own.
     pub async fn over(broker: Arc<dyn Broker>, options: Options) -> Self {
-        let rules = Rulebook::new(Rules::open(options.history, &options.limits));
+        let open = || Rulebook::new(Rules::open(options.history, &options.limits));
+        let rules = options.rules.unwrap_or_else(open);
         let app = App::new(
             Hub::new(broker, rules, options.limits),
             tidings_server::Options {
-                access: options.access,
+                policy: Policy {
+                    access: options.access,
+                    auth: options.auth,
+                    admin_elsewhere: false,
+                },
                 compresses: true,
             },
         );
@@ -125,7 +145,22 @@ impl TestServer {
         let server = bind(addr, 2, self.app.clone(), tls)
             .await
             .expect("a free port");
-        let addr = server.local_addr();
+        self.serve(server)[0]
+    }
+
+    /// The same app by further listeners, whose limits of connections are their own.
+    pub async fn beside(&self, trusted: TrustedProxies, kinds: Vec<Kind>) -> Vec<SocketAddr> {
+        let mut server = Server::new(self.app.clone(), 2).trusting(trusted);
+        for kind in kinds {
+            let address = ANY_PORT.into();
+            let listener = Listener { address, kind };
+            server = server.listen(listener).await.expect("a free port");
+        }
+        self.serve(server)
+    }
+
+    fn serve(&self, server: Server) -> Vec<SocketAddr> {
+        let addrs = server.local_addrs();
         let mut stop = self.stop.subscribe();
         self.keep(async move {
             let shutdown = async {
@@ -137,16 +172,14 @@ impl TestServer {
                 .await
                 .expect("the accept loop ends orderly");
         });
-        addr
+        addrs
     }
 
     async fn secure(&self) -> (SocketAddr, Authority) {
         let authority = Authority::new("of this server");
         let certified = authority.issue(&["127.0.0.1", "localhost"]);
-        let keys = TlsKeys::from_pem(certified.chain.as_bytes(), certified.key.as_bytes());
-        let addr = self
-            .listen(ANY_PORT.into(), Some(keys.expect("a certificate")))
-            .await;
+        let keys = keys_of(&certified);
+        let addr = self.listen(ANY_PORT.into(), Some(keys)).await;
         (addr, authority)
     }
 

@@ -114,7 +114,7 @@ async fn a_batch_is_checked_whole_and_answered_in_order() {
         json!({"channel": "a"}),
         json!({"channel": "a b", "data": 1}),
         json!({"channel": "$stats", "data": 1}),
-        json!({"channel": "@alice", "data": 1}),
+        json!({"channel": "~alice", "data": 1}),
         json!({"channel": "a", "data": 1, "encoding": "text"}),
         json!({"channel": "a", "data": 1, "event": "$hello"}),
         json!({"channel": "a", "data": 1, "key": "ü"}),
@@ -316,7 +316,9 @@ async fn names_are_decoded_once_and_compared_as_bytes() {
 async fn parameters_are_checked() {
     let server = TestServer::start().await;
     for (target, code) in [
-        ("/channels/x?topic=a", "unknown_parameter"),
+        ("/channels/x?room=a", "unknown_parameter"),
+        ("/channels/x?topic=", "invalid_parameter"),
+        ("/channels/x?topic=a%0Ab", "invalid_parameter"),
         ("/channels/x?event=%24hello", "invalid_event"),
         ("/channels/x?event=open", "invalid_event"),
         ("/channels/x?event=a%0Ab", "invalid_event"),
@@ -325,7 +327,10 @@ async fn parameters_are_checked() {
         ("/channels/x?close=true&ephemeral=true", "invalid_parameter"),
         ("/channels/x?event=a&event=b", "invalid_parameter"),
         ("/channels/$stats", "forbidden"),
-        ("/channels/~c1", "forbidden"),
+        ("/channels/~nobody", "invalid_name"),
+        ("/channels/@", "unauthorized"),
+        ("/channels/x?echo=false", "invalid_parameter"),
+        ("/channels/x?exclude=c1", "invalid_parameter"),
     ] {
         let answer = post(server.addr, target, "x").await;
         assert_eq!(answer.json()["code"], code, "{target}");

@@ -84,7 +84,8 @@ async fn other_refusals_are_told_inside() {
         ("/channels/x?since=1", "unknown_parameter", 4002),
         ("/channels/a%20b", "invalid_name", 4001),
         ("/channels?name=x&name=x", "invalid_parameter", 4002),
-        ("/channels/@alice", "forbidden", 4003),
+        ("/channels/@alice", "unauthorized", 4021),
+        ("/channels/~c1", "forbidden", 4003),
         ("/channels?format=raw", "invalid_parameter", 4002),
     ] {
         let mut ws = Ws::connect(server.addr, target).await.unwrap();
@@ -210,7 +211,7 @@ async fn a_wrong_command_does_not_end_the_connection() {
         (
             r#"{"type":"auth","id":10,"token":"x"}"#,
             json!(10),
-            "invalid_command",
+            "unauthorized",
         ),
     ] {
         ws.send(1, text.as_bytes()).await;

@@ -232,8 +232,8 @@ impl Head {
                 true => "upgrade, close",
                 false => "upgrade",
             };
-            self.insert_behind("x-content-type-options", "connection", connection);
-            self.insert_behind("x-content-type-options", "upgrade", "websocket");
+            self.insert_behind("content-security-policy", "connection", connection);
+            self.insert_behind("content-security-policy", "upgrade", "websocket");
             let length = self.value("content-length").unwrap_or_default().to_owned();
             self.remove("content-length");
             self.insert_before("date", "content-length", &length);

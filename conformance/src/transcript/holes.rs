@@ -25,6 +25,7 @@ pub fn holds(name: &str, byte: u8) -> bool {
         "epoch" | "client" => byte.is_ascii_lowercase() || byte.is_ascii_digit(),
         "time" | "retry" | "length" => byte.is_ascii_digit(),
         "cursor" => byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_',
+        "session" => byte.is_ascii_alphanumeric() || b"-_.".contains(&byte),
         "etag" | "size" => byte.is_ascii_hexdigit(),
         "date" => byte.is_ascii_alphanumeric() || b" ,:".contains(&byte),
         _ => false,
@@ -82,6 +83,7 @@ impl Holes {
         }
         line = self.dig_epochs(&line);
         line = self.dig_behind(&line, "\"client\":\"", "client");
+        line = self.dig_behind(&line, "\"session\":\"", "session");
         for marker in ["id: ", "\"cursor\":\""] {
             line = self.dig_behind(&line, marker, "cursor");
         }

@@ -5,7 +5,11 @@
 //! log as a cache. Readers, on every transport, know logs only.
 
 mod idempotency;
+mod listing;
 pub mod memory;
+mod presence;
+mod revocations;
+mod tickets;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,13 +19,19 @@ use tidings_log::{Epoch, GapReason, Log, Position};
 
 use crate::Now;
 use crate::channel::ChannelName;
-use crate::message::{Draft, Message};
+use crate::message::{ClientId, Draft, Message};
 use crate::rules::{Rulebook, Rules};
+
+pub use listing::{ChannelInfo, ChannelPage, ChannelQuery};
+pub use presence::{Arrival, Hold, Joined, Member, Presence, Release};
+pub use revocations::{Revocation, Revocations, Revoked, Subject};
+pub use tickets::{Digest, Redeemed, Ticket, TicketError};
 
 /// A boxed future: the trait is used as an object, so that only the program knows which broker runs.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Keeps messages, numbers them and brings them to this node's logs.
+/// Keeps messages, numbers them and brings them to this node's logs; and keeps what all nodes must
+/// know besides: who is where, which tickets are out, and what is revoked.
 pub trait Broker: Send + Sync + 'static {
     /// The channel's log on this node. Opening one creates nothing that lasts.
     fn open<'a>(
@@ -51,6 +61,62 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Other rules hold from now on: for the channels that it holds, too.
     fn apply(&self, rules: &Rulebook, now: Now);
+
+    /// A client comes to a channel, or has one more reason to be there. Told as `join` if it had not
+    /// been there or shows something else. A new one is refused over `presence_members`, and while
+    /// logs and members hold as many bytes as they may.
+    fn join<'a>(
+        &'a self,
+        arrival: Arrival<'a>,
+        now: Now,
+    ) -> BoxFuture<'a, Result<Joined, BrokerError>>;
+
+    /// A hold of a client on the presence channel `channel` ends. True if it was the last: then it
+    /// has left, and `leave` is told. Of one that is not there, nothing.
+    fn release<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        client: ClientId,
+        release: Release,
+        now: Now,
+    ) -> BoxFuture<'a, Result<bool, BrokerError>>;
+
+    /// Who is there, of the presence channel `channel`. Creates nothing.
+    fn presence<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Presence, BrokerError>>;
+
+    /// Members leave that nothing holds any longer; how many. To be called at least once a second:
+    /// that is how late a `leave` may be.
+    fn expire(&self, now: Now) -> usize;
+
+    /// Takes a ticket. One of the same digest takes the place of the other.
+    fn issue(&self, ticket: Ticket, now: Now) -> BoxFuture<'_, Result<(), BrokerError>>;
+
+    /// Uses a ticket, in one step. The first use binds it to its origin (`None` is one, too) and has
+    /// [`Redeemed::first`]. For a second after it every other is refused: of requests that race for a
+    /// ticket one wins. Later ones of that origin are taken until the ticket ends.
+    fn redeem<'a>(
+        &'a self,
+        digest: &'a Digest,
+        origin: Option<&'a str>,
+        now: Now,
+    ) -> BoxFuture<'a, Result<Redeemed, TicketError>>;
+
+    /// Takes a revocation. When the answer is there, [`revocations`](Self::revocations) knows it.
+    fn revoke(&self, revocation: Revocation, now: Now) -> BoxFuture<'_, Result<(), BrokerError>>;
+
+    /// What is revoked, as this node knows it.
+    fn revocations(&self) -> &Revocations;
+
+    /// Channels that this node holds or remembers.
+    fn channels(&self, query: ChannelQuery<'_>, now: Now) -> ChannelPage;
+
+    /// Wakes the readers of those logs whose [tick](Log::tick) it is; true while others wait for
+    /// theirs. Called often while some rules wake readers by ticks.
+    fn tick(&self, now: Now) -> bool;
 
     /// Lets go of what is idle. Called every now and then.
     fn sweep(&self, now: Now);
@@ -107,6 +173,21 @@ pub enum BrokerError {
         "the server retains as many bytes as it may; raise limits.history_bytes or retain less of each channel"
     )]
     TooMuchHistory,
+    /// The limit of members of one channel is reached.
+    #[error(
+        "the channel has as many members as it may; raise limits.presence_members or read it without join"
+    )]
+    TooManyMembers,
+    /// The limit of tickets is reached.
+    #[error(
+        "as many tickets are out as there may be; try again when some have ended, or raise limits.tickets"
+    )]
+    TooManyTickets,
+    /// The limit of revocations is reached.
+    #[error(
+        "as many revocations are held as there may be; raise limits.revocations, or let tokens and so revocations end sooner"
+    )]
+    TooManyRevocations,
     /// It cannot be reached just now.
     #[error("the broker does not answer")]
     Unavailable,
@@ -123,4 +204,10 @@ pub struct Holdings {
     pub messages: usize,
     /// Their bytes.
     pub bytes: usize,
+    /// Members of all channels: one client in two channels counts twice.
+    pub members: usize,
+    /// Tickets that can still be used.
+    pub tickets: usize,
+    /// Revocations that hold.
+    pub revocations: usize,
 }

@@ -7,9 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tidings_log::{
-    Budget, Cursor, Epoch, Gap, Item, LagLimit, Millis, Opened, Position, Signal, Status,
-};
+use tidings_log::{Budget, Cursor, Epoch, Gap, Item, Millis, Opened, Position, Signal, Status};
 
 use crate::channel::ChannelName;
 use crate::message::{ClientId, Kind, Message};
@@ -27,7 +25,7 @@ pub enum Delivery {
     Message(Key, Arc<Message>),
     /// Messages are lost.
     Gap(Key, Gap),
-    /// Offsets `from..=to` are not for this reader: its own.
+    /// Offsets `from..=to` are not for this reader.
     Skip {
         /// Whose.
         key: Key,
@@ -37,9 +35,33 @@ pub enum Delivery {
         from: u64,
         /// The last.
         to: u64,
+        /// Why.
+        reason: SkipReason,
     },
     /// The channel has ended; its reading is over.
     Closed(Key, Position),
+    /// The reader is too slow for the channel, which ends such readings, with the session. It may come
+    /// back with the position, which stands after all that it was given.
+    TooSlow(Key, Position),
+}
+
+/// Why offsets are not for a reader: a closed list, part of the wire contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkipReason {
+    /// It sent them itself, and wants no echo.
+    Own,
+    /// There are newer ones about the same.
+    Conflated,
+}
+
+impl SkipReason {
+    /// The reason as it stands on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Conflated => "conflated",
+        }
+    }
 }
 
 impl Delivery {
@@ -49,11 +71,13 @@ impl Delivery {
             Self::Message(key, _)
             | Self::Gap(key, _)
             | Self::Closed(key, _)
+            | Self::TooSlow(key, _)
             | Self::Skip { key, .. } => *key,
         }
     }
 
-    /// The position after it; `None` for an ephemeral message.
+    /// The position that a reader has after it and did not have before; `None` for an ephemeral message
+    /// and for the end of one that is too slow.
     pub fn position(&self) -> Option<Position> {
         match self {
             Self::Message(_, message) => message.position,
@@ -66,6 +90,7 @@ impl Delivery {
                 offset: *to,
             }),
             Self::Closed(_, position) => Some(*position),
+            Self::TooSlow(..) => None,
         }
     }
 }
@@ -116,11 +141,16 @@ impl Feed {
     }
 
     /// A feed that is read once: its channels leave no note in the logs.
-    pub fn that_does_not_wait() -> Self {
+    pub fn that_does_not_wait(reader: Option<ClientId>) -> Self {
         Self {
             waits: false,
-            ..Self::new(None)
+            ..Self::new(reader)
         }
+    }
+
+    /// It is another client's from now on.
+    pub fn set_reader(&mut self, reader: ClientId) {
+        self.reader = Some(reader);
     }
 
     /// The bell of all its channels. Rung with a key that is no channel's, it wakes the reader for
@@ -177,6 +207,14 @@ impl Feed {
     /// The channel of a key.
     pub fn channel(&self, key: Key) -> Option<&ChannelName> {
         Some(&self.subscriptions.get(key as usize)?.as_ref()?.channel)
+    }
+
+    /// All channels with their keys.
+    pub fn channels(&self) -> impl Iterator<Item = (Key, &ChannelName)> {
+        let with_key =
+            |(index, s): (usize, &Option<Subscription>)| s.as_ref().map(|_| index as Key);
+        let keys = self.subscriptions.iter().enumerate().filter_map(with_key);
+        keys.zip(self.subscriptions.iter().flatten().map(|s| &s.channel))
     }
 
     /// All channels, in the order of their keys, with how their reading began.
@@ -246,7 +284,6 @@ impl Feed {
         &mut self,
         now: Millis,
         budget: &mut Budget,
-        lag: LagLimit,
         out: &mut Vec<Delivery>,
     ) -> FeedStatus {
         while let Some(key) = self.ready.pop_front() {
@@ -268,8 +305,15 @@ impl Feed {
             let bell = self.waits.then_some((&self.signal, key));
             let status = subscription
                 .cursor
-                .read(now, &mut share, lag, bell, |item| match item {
+                .read(now, &mut share, bell, |item| match item {
                     Item::Gap(gap) => out.push(Delivery::Gap(key, gap)),
+                    Item::Superseded { epoch, from, to } => out.push(Delivery::Skip {
+                        key,
+                        epoch,
+                        from,
+                        to,
+                        reason: SkipReason::Conflated,
+                    }),
                     Item::Ephemeral(message) | Item::Entry(_, message) => {
                         push_message(out, start, key, message, self.reader);
                     }
@@ -288,6 +332,12 @@ impl Feed {
                         out.push(Delivery::Closed(key, end));
                     }
                 }
+                Status::TooSlow => {
+                    out.push(Delivery::TooSlow(key, subscription.cursor.position()));
+                    subscription.queued = true;
+                    self.ready.push_front(key);
+                    return FeedStatus::More;
+                }
                 Status::More => {
                     subscription.queued = true;
                     self.ready.push_back(key);
@@ -301,7 +351,7 @@ impl Feed {
     }
 }
 
-/// Adds a message, or a skip where it is not for this reader; skips that follow each other are one.
+/// Adds a message, or a skip where it is not for this reader; those that follow each other are one.
 fn push_message(
     out: &mut Vec<Delivery>,
     start: usize,
@@ -319,7 +369,9 @@ fn push_message(
     let Some(position) = message.position else {
         return;
     };
-    if let Some(Delivery::Skip { to, .. }) = out[start..].last_mut() {
+    if let Some(Delivery::Skip { to, reason, .. }) = out[start..].last_mut()
+        && *reason == SkipReason::Own
+    {
         *to = position.offset;
         return;
     }
@@ -328,5 +380,6 @@ fn push_message(
         epoch: position.epoch,
         from: position.offset,
         to: position.offset,
+        reason: SkipReason::Own,
     });
 }

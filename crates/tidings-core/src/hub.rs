@@ -1,5 +1,7 @@
 //! The hub: what may be read and written, and the way there.
 
+mod shared;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -115,11 +117,13 @@ impl Hub {
         }
     }
 
-    /// Opens a cursor on a channel. Rights were checked by who calls.
+    /// Opens a cursor on a channel. Rights were checked by who calls: without that to its `history`,
+    /// a reading finds nothing retained.
     pub async fn open(
         &self,
         channel: &ChannelName,
         start: Start,
+        history: bool,
         now: Now,
     ) -> Result<(Cursor<Message>, Opened), BrokerError> {
         let rules = self.rules(channel);
@@ -128,6 +132,11 @@ impl Hub {
             self.stats.resumed.add(1);
         }
         let why = |epoch| self.broker.why_lost(channel, epoch);
+        let start = if history {
+            start
+        } else {
+            without_history(start)
+        };
         Ok(Cursor::open(&log, start, why, now.monotonic))
     }
 
@@ -139,8 +148,28 @@ impl Hub {
         Ok(cleared)
     }
 
+    /// Whether some channels wake their readers by ticks: then [`tick`](Self::tick) is called often.
+    pub fn ticks(&self) -> bool {
+        self.rules.load().ticks()
+    }
+
+    /// Wakes readers for whom it is time; true while others wait.
+    pub fn tick(&self, now: Now) -> bool {
+        self.broker.tick(now)
+    }
+
     /// Lets go of what is idle.
     pub fn sweep(&self, now: Now) {
+        self.expire(now);
         self.broker.sweep(now);
+    }
+}
+
+/// The same for a reader for whom nothing is retained.
+fn without_history(start: Start) -> Start {
+    match start {
+        Start::Now | Start::Earliest | Start::Last(_) => Start::Now,
+        Start::At(at) | Start::Blind(at) => Start::Blind(at),
+        Start::Unknown => Start::Blind(Position::UNKNOWN),
     }
 }

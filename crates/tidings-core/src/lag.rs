@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidings_log::{Behind, LagRule};
+
 /// How a namespace treats readers that lag, and how often it wakes any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lag {
@@ -13,10 +15,35 @@ pub struct Lag {
     pub by: Option<Arc<str>>,
     /// Readers are woken at most this often, all at once; zero: at every message.
     pub every: Duration,
-    /// Bytes that a live reader may lag behind. More: a gap of reason `too_slow`, or its end.
+    /// Bytes that a live reader may lag behind. More: a gap of reason `too_slow`, or its end. Without
+    /// meaning where only the newest counts: a gap would take that, too.
     pub bytes: u64,
     /// Age of the oldest unread message of a live reader. More: the same.
     pub time: Duration,
+}
+
+impl Lag {
+    /// Where messages say what they are about, by a JSON pointer into them.
+    pub fn pointer(&self) -> Option<&str> {
+        match self.policy {
+            LagPolicy::LatestBy => self.by.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The rule as the log wants it.
+    pub(crate) fn rule(&self) -> LagRule {
+        LagRule {
+            behind: match self.policy {
+                LagPolicy::Keep => Behind::Gap,
+                LagPolicy::Latest | LagPolicy::LatestBy => Behind::Conflate,
+                LagPolicy::Disconnect => Behind::End,
+            },
+            bytes: self.bytes,
+            age: self.time.as_millis() as u64,
+            every: self.every.as_millis() as u64,
+        }
+    }
 }
 
 /// What a reader gets that comes late to several messages.

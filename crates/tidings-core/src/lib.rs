@@ -18,9 +18,13 @@ mod rights;
 mod rules;
 mod stats;
 
-pub use broker::{Broker, BrokerError, Publication, PublishError, Receipt};
+pub use broker::{
+    Arrival, Broker, BrokerError, ChannelInfo, ChannelPage, ChannelQuery, Digest, Hold, Joined,
+    Member, Presence, Publication, PublishError, Receipt, Redeemed, Release, Revocation,
+    Revocations, Revoked, Subject, Ticket, TicketError,
+};
 pub use channel::{ChannelName, NameError, Realm};
-pub use feed::{Delivery, Feed, FeedStatus, Key};
+pub use feed::{Delivery, Feed, FeedStatus, Key, SkipReason};
 pub use framing::Framing;
 pub use hub::Hub;
 pub use lag::{Lag, LagPolicy};
@@ -34,15 +38,16 @@ pub use rights::{
 pub use rules::{History, Rulebook, Rules};
 pub use stats::{Counter, Gauge, HubStats};
 pub use tidings_log::{
-    Budget, Cursor, Epoch, Gap, GapReason, LagLimit, Log, MAX_OFFSET, Meter, Millis, Opened,
-    Position, Retention, Signal, Start, Status, Tower,
+    Budget, Cursor, Epoch, Gap, GapReason, Log, MAX_OFFSET, Meter, Millis, Opened, Position,
+    Retention, Signal, Start, Status, Terms, Tower,
 };
 
 /// The moment of a call, given by the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// Monotonic milliseconds: retention, lag, idempotency, forgetting.
+    /// Monotonic milliseconds: retention, lag, idempotency, leases, forgetting.
     pub monotonic: Millis,
-    /// Unix milliseconds: shown to people, never reckoned with.
+    /// Unix milliseconds: shown to people, and reckoned with only where a token says until when:
+    /// tickets and revocations.
     pub unix: u64,
 }

@@ -8,6 +8,13 @@ use std::time::Duration;
 pub struct Limits {
     /// Open connections. One more is answered 503 and closed.
     pub connections: usize,
+    /// Open connections of one IPv4 address or one /64 of IPv6. One more is answered 429 and closed.
+    /// Those of trusted proxies are not counted.
+    pub connections_per_address: usize,
+    /// Connections from which no whole request came yet, TLS or not. One more is closed.
+    pub handshakes: usize,
+    /// The same of one address, as with connections. One more is closed.
+    pub handshakes_per_address: usize,
     /// Requests and streams that one HTTP/2 connection has at once. More: refused, to be sent again.
     pub streams: usize,
     /// Bytes of a request's head. More: 431.
@@ -63,21 +70,63 @@ pub struct Limits {
     pub keys_per_channel: usize,
     /// Ephemeral messages of one channel that wait for busy readers.
     pub ephemeral_messages: usize,
+    /// Members of one channel. One more: 503.
+    pub presence_members: usize,
+    /// How long a client stays a member after its last poll, or after its stream was lost.
+    pub presence_lease: Duration,
+    /// Clients in an answer that says who is there; their count tells how many there are.
+    pub presence_snapshot: usize,
+    /// Tickets that can still be used. One more: 503.
+    pub tickets: usize,
+    /// Revocations that hold. One more: 503.
+    pub revocations: usize,
     /// How long the position of an idle channel is remembered.
     pub forget: Duration,
     /// How often idle channels are looked for.
     pub sweep: Duration,
     /// How long streams have to end when the server stops. Then: cut.
     pub drain: Duration,
+    /// The time whose worth of a rate may come at once, after as long a silence. It holds for all
+    /// rates below, except failures to say who one is: a minute's worth of those.
+    pub burst: Duration,
+    /// Failures of one address to say who it is, in a minute; zero, here and below: any number.
+    /// More: 429, here and below.
+    pub auth_failures_per_address: usize,
+    /// Messages that one client publishes in a second, for long.
+    pub publishes_per_client: usize,
+    /// Messages that one user publishes in a second, whatever the connection.
+    pub publishes_per_user: usize,
+    /// Messages that come from one address in a second.
+    pub publishes_per_address: usize,
+    /// Messages that one channel takes in a second.
+    pub publishes_per_channel: usize,
+    /// Bytes of payload that one client publishes in a second.
+    pub publish_bytes_per_client: usize,
+    /// Bytes of payload that one user publishes in a second.
+    pub publish_bytes_per_user: usize,
+    /// Bytes of payload that come from one address in a second.
+    pub publish_bytes_per_address: usize,
+    /// Messages to readers that one user's publishing makes in a second: one for each reader.
+    pub deliveries_per_user: usize,
+    /// The same for what comes from one address.
+    pub deliveries_per_address: usize,
+    /// Channels that one address begins to read in a second.
+    pub subscribes_per_address: usize,
 }
 
 impl Limits {
     /// The longest idempotency key in bytes.
     pub const KEY_BYTES: usize = 64;
+    /// The longest topic in bytes, where the publisher says it.
+    pub const TOPIC_BYTES: usize = 64;
+    /// How often it is looked for readers whose tick it is.
+    pub const TICK: Duration = Duration::from_millis(10);
     /// Channels up to which every SSE event carries the whole cursor.
     pub const EXACT_CURSOR_CHANNELS: usize = 16;
     /// The longest user name in bytes.
     pub const USER_BYTES: usize = 255;
+    /// Bytes of what a client shows of itself in presence (`info`). More: 400.
+    pub const PRESENCE_INFO_BYTES: usize = 1024;
     /// The deepest nesting of a JSON payload: what every parser in use can read.
     pub const JSON_DEPTH: usize = 64;
     /// How long an ephemeral message waits for a reader that is busy. One that comes later has lost
@@ -90,6 +139,10 @@ impl Limits {
     pub const INFLATED: u32 = 4 << 20;
     /// … and in a second, for long, beyond eight times what it sends. More: close code 1008.
     pub const INFLATED_PER_SECOND: u32 = 1 << 20;
+    /// How long before its token ends a stream is told.
+    pub const EXPIRING: Duration = Duration::from_secs(30);
+    /// How long a WebSocket without channels may take to say who it is.
+    pub const AUTH_TIME: Duration = Duration::from_secs(10);
     /// Pings and pongs that a WebSocket client may send at once …
     pub const CONTROL_FRAMES: u32 = 200;
     /// … and in a second, for long. More: close code 1008.
@@ -99,6 +152,11 @@ impl Limits {
     pub const LINGER: Duration = Duration::from_secs(2);
     /// Connections over the limit that are still told so, instead of being dropped.
     pub const TOLD_FULL: usize = 64;
+    /// Open connections of administration, beside all others. One more is closed.
+    pub const ADMIN_CONNECTIONS: usize = 64;
+    /// Whose recent doings are remembered for rates: up to some 40 bytes each, at most 10 MiB. Beyond
+    /// it those who may do most again are forgotten.
+    pub const QUOTAS: usize = 1 << 18;
     /// Forgotten channels that are remembered as such: some 48 bytes each.
     pub const FORGOTTEN: usize = 1 << 18;
 }
@@ -107,6 +165,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 100_000,
+            connections_per_address: 20_000,
+            handshakes: 10_000,
+            handshakes_per_address: 2_000,
             streams: 128,
             head_bytes: 16 << 10,
             head_fields: 100,
@@ -134,9 +195,26 @@ impl Default for Limits {
             key_time: Duration::from_secs(300),
             keys_per_channel: 10_000,
             ephemeral_messages: 256,
+            presence_members: 100_000,
+            presence_lease: Duration::from_secs(20),
+            presence_snapshot: 1_000,
+            tickets: 100_000,
+            revocations: 100_000,
             forget: Duration::from_secs(24 * 3600),
             sweep: Duration::from_secs(5),
             drain: Duration::from_secs(5),
+            burst: Duration::from_secs(10),
+            auth_failures_per_address: 10,
+            publishes_per_client: 100,
+            publishes_per_user: 200,
+            publishes_per_address: 1_000,
+            publishes_per_channel: 0,
+            publish_bytes_per_client: 1 << 20,
+            publish_bytes_per_user: 2 << 20,
+            publish_bytes_per_address: 10 << 20,
+            deliveries_per_user: 100_000,
+            deliveries_per_address: 500_000,
+            subscribes_per_address: 1_000,
         }
     }
 }

@@ -44,8 +44,25 @@ pub enum PayloadKind {
 }
 
 /// One logical client, as others may know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(pub u64);
+
+impl std::str::FromStr for ClientId {
+    type Err = NotAClient;
+
+    fn from_str(text: &str) -> Result<Self, NotAClient> {
+        let digits = text.strip_prefix('c').ok_or(NotAClient)?;
+        let digits: String = digits.chars().rev().collect();
+        let id = Self(u64::from_str_radix(&digits, 36).map_err(|_| NotAClient)?);
+        // One spelling each, or the limits of one client would be those of two.
+        (id.to_string() == text).then_some(id).ok_or(NotAClient)
+    }
+}
+
+/// A text that is no client's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is no client's id: `hello` says one")]
+pub struct NotAClient;
 
 impl fmt::Display for ClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,6 +142,8 @@ pub struct Draft {
     pub close: bool,
     /// Idempotency key.
     pub key: Option<Box<str>>,
+    /// What it is about, where its channel gives slow readers the newest about each thing.
+    pub topic: Option<Box<str>>,
     /// Who sends it.
     pub from: Sender,
     /// Not for this client.
@@ -141,6 +160,7 @@ impl Draft {
             ephemeral: false,
             close: false,
             key: None,
+            topic: None,
             from: Sender::default(),
             exclude: None,
         }

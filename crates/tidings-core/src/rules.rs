@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_log::Retention;
+use tidings_log::{Retention, Terms};
 
 use crate::channel::{ChannelName, Realm};
 use crate::lag::Lag;
@@ -82,13 +82,16 @@ impl Rules {
     }
 
     /// The rules as the log wants them.
-    pub fn retention(&self) -> Retention {
-        Retention {
-            count: self.history.count,
-            bytes: self.history.bytes,
-            age: self.history.age.as_millis() as u64,
-            ephemeral_count: self.ephemeral_messages.try_into().unwrap_or(u32::MAX),
-            ephemeral_age: Limits::EPHEMERAL_TIME.as_millis() as u32,
+    pub fn terms(&self) -> Terms {
+        Terms {
+            retention: Retention {
+                count: self.history.count,
+                bytes: self.history.bytes,
+                age: self.history.age.as_millis() as u64,
+                ephemeral_count: self.ephemeral_messages.try_into().unwrap_or(u32::MAX),
+                ephemeral_age: Limits::EPHEMERAL_TIME.as_millis() as u32,
+            },
+            lag: self.lag.rule(),
         }
     }
 }
@@ -99,6 +102,9 @@ pub struct Rulebook {
     default: Arc<Rules>,
     namespaces: HashMap<String, Arc<Rules>>,
     presence: Arc<Rules>,
+    /// Of the server's own channels: how readers are spared is not for these, whose delay would say
+    /// that the server is not ready.
+    own: Arc<Rules>,
 }
 
 impl Rulebook {
@@ -109,10 +115,15 @@ impl Rulebook {
             lag: Lag::default(),
             ..default.clone()
         };
+        let own = Rules {
+            lag: Lag::default(),
+            ..default.clone()
+        };
         Self {
             default: default.into(),
             namespaces: HashMap::new(),
             presence: presence.into(),
+            own: own.into(),
         }
     }
 
@@ -126,10 +137,19 @@ impl Rulebook {
         &self.default
     }
 
+    /// Whether some channels wake their readers by ticks.
+    pub fn ticks(&self) -> bool {
+        let mut all = self.namespaces.values().chain([&self.default]);
+        all.any(|rules| !rules.lag.every.is_zero())
+    }
+
     /// The rules of a channel. What a presence channel is about has its own.
     pub fn of(&self, channel: &ChannelName) -> &Arc<Rules> {
-        if channel.realm() == Realm::Server && !channel.is_server_channel() {
-            return &self.presence;
+        if channel.realm() == Realm::Server {
+            return match channel.is_server_channel() {
+                true => &self.own,
+                false => &self.presence,
+            };
         }
         channel
             .namespace()

@@ -57,6 +57,20 @@ pub struct HubStats {
     pub closed: Counter,
     /// Channels emptied.
     pub cleared: Counter,
+    /// Members that came.
+    pub presence_joins: Counter,
+    /// Members that left.
+    pub presence_leaves: Counter,
+    /// Of these, those that were not heard of for the time of their lease.
+    pub presence_expired: Counter,
+    /// Tickets issued.
+    pub tickets_issued: Counter,
+    /// Uses of tickets, later ones too.
+    pub tickets_redeemed: Counter,
+    /// Uses that were refused.
+    pub tickets_refused: Counter,
+    /// Revocations taken.
+    pub revocations: Counter,
 }
 
 impl HubStats {

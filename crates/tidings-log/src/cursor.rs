@@ -5,25 +5,15 @@ use std::sync::Arc;
 use crate::Millis;
 use crate::log::{Log, State};
 use crate::position::{Epoch, Gap, GapReason, Position};
+use crate::reading::{Budget, Item, Opened, Start, Status};
 use crate::ring::Ephemeral;
 use crate::signal::Signal;
 use crate::sync::lock;
+use crate::terms::Behind;
 use crate::waiters::{Ticket, Waiter};
 
-/// Where a reading starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// After the newest entry.
-    Now,
-    /// With the oldest retained entry.
-    Earliest,
-    /// With the newest `n` retained entries; the one that ends the log counts for none of them.
-    Last(usize),
-    /// After this position.
-    At(Position),
-    /// A cursor was given that nobody could have had: told, then the oldest retained.
-    Unknown,
-}
+/// Superseded entries that one read passes by under the log's lock.
+const PASSED_MAX: u64 = 4_096;
 
 /// A place in one log. It holds no entry: what retention drops meanwhile is told as a [`Gap`].
 pub struct Cursor<T> {
@@ -35,78 +25,13 @@ pub struct Cursor<T> {
     heard: u64,
     /// A loss known when the cursor was opened, told by the first read.
     lost: Option<GapReason>,
+    /// Nothing is retained for this reader: that loss reaches to the newest entry.
+    blind: bool,
     /// Has reached the tail once: from then on the lag limit holds.
     live: bool,
     /// The end was read.
     past_end: bool,
     ticket: Option<Ticket>,
-}
-
-/// How a cursor came to stand where it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opened {
-    /// The position asked for, as it was asked for; [`Position::UNKNOWN`] where it was none.
-    pub asked: Position,
-    /// The place after which the reading goes on.
-    pub at: Position,
-    /// False: the first read tells a gap.
-    pub recovered: bool,
-    /// The log had ended at or before the position: nothing will ever come.
-    pub past_end: bool,
-}
-
-/// What a read gives, in order.
-#[derive(Debug)]
-pub enum Item<T> {
-    /// An entry and its offset.
-    Entry(u64, Arc<T>),
-    /// An ephemeral entry.
-    Ephemeral(Arc<T>),
-    /// Entries that are lost to this reader.
-    Gap(Gap),
-}
-
-/// Where a read left the cursor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// The budget ended before the log.
-    More,
-    /// At the tail; if a signal was given, it rings at the next write.
-    Tail,
-    /// The log has ended and all of it was read.
-    End,
-}
-
-/// How much one read may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Budget {
-    /// Entries left.
-    pub count: usize,
-    /// Bytes left.
-    pub bytes: usize,
-    /// Something was taken. Until then an entry is taken even if it is larger than `bytes`: a
-    /// reading must go on, whatever its budget.
-    pub taken: bool,
-}
-
-impl Budget {
-    /// Up to `count` entries and `bytes` bytes.
-    pub fn new(count: usize, bytes: usize) -> Self {
-        Self {
-            count,
-            bytes,
-            taken: false,
-        }
-    }
-}
-
-/// How far a reader that once was at the tail may fall behind.
-#[derive(Clone, Copy, Debug)]
-pub struct LagLimit {
-    /// Bytes between the cursor and the newest entry.
-    pub bytes: u64,
-    /// Age of the oldest unread entry, in milliseconds.
-    pub age: Millis,
 }
 
 impl<T> Cursor<T> {
@@ -121,7 +46,12 @@ impl<T> Cursor<T> {
         log.add_reader();
         let mut state = lock(&log.state);
         state.trim(now);
-        let before_oldest = state.oldest() - 1;
+        let blind = matches!(start, Start::Blind(_));
+        let before_oldest = if blind {
+            state.head
+        } else {
+            state.oldest() - 1
+        };
         let here = |offset| Position {
             epoch: state.epoch,
             offset,
@@ -136,12 +66,17 @@ impl<T> Cursor<T> {
                     None,
                 )
             }
-            Start::Unknown | Start::At(Position::UNKNOWN) => {
+            Start::Unknown | Start::At(Position::UNKNOWN) | Start::Blind(Position::UNKNOWN) => {
                 (Position::UNKNOWN, Some(GapReason::UnknownCursor))
             }
-            Start::At(at) if at.epoch != state.epoch => (at, Some(why(at.epoch))),
-            Start::At(at) if at.offset > state.head => (at, Some(GapReason::UnknownCursor)),
-            Start::At(at) => (at, None),
+            Start::At(at) | Start::Blind(at) if at.epoch != state.epoch => {
+                (at, Some(why(at.epoch)))
+            }
+            Start::At(at) | Start::Blind(at) if at.offset > state.head => {
+                (at, Some(GapReason::UnknownCursor))
+            }
+            Start::Blind(at) if at.offset < state.head => (at, Some(GapReason::Expired)),
+            Start::At(at) | Start::Blind(at) => (at, None),
         };
         let cursor = Self {
             log: log.clone(),
@@ -149,6 +84,7 @@ impl<T> Cursor<T> {
             offset: asked.offset,
             heard: state.whispered,
             lost,
+            blind,
             live: false,
             past_end: state.ended && lost.is_none() && asked.offset == state.head,
             ticket: None,
@@ -185,21 +121,26 @@ impl<T> Cursor<T> {
     /// Gives what follows to `take`, up to `budget`, and moves on past it.
     ///
     /// At the tail the cursor arms `bell`, under the lock that also guards the writes: a write is
-    /// either seen by this read or rings.
+    /// either seen by this read or rings, now or at the log's next tick.
     pub fn read(
         &mut self,
         now: Millis,
         budget: &mut Budget,
-        lag: LagLimit,
         bell: Option<(&Arc<Signal>, u32)>,
         mut take: impl FnMut(Item<T>),
     ) -> Status {
         let log = self.log.clone();
         let mut state = lock(&log.state);
         state.trim(now);
-        if let Some(gap) = self.take_loss(&state, now, lag) {
+        if let Some(gap) = self.take_loss(&state) {
             take(Item::Gap(gap));
+        } else if self.live && self.lags(&state, now) {
+            match state.terms.lag.behind {
+                Behind::End => return Status::TooSlow,
+                _ => take(Item::Gap(self.fall_behind(&state))),
+            }
         }
+        let mut passed = 0;
         loop {
             if let Some(entry) = self.next_ephemeral(&state) {
                 if entry.size > budget.bytes && budget.taken {
@@ -215,6 +156,19 @@ impl<T> Cursor<T> {
                 break;
             };
             let entry = &state.entries[index];
+            if entry.superseded {
+                if passed == PASSED_MAX {
+                    return Status::More;
+                }
+                let from = self.offset + 1;
+                passed += self.pass(&state, index, PASSED_MAX - passed);
+                take(Item::Superseded {
+                    epoch: self.epoch,
+                    from,
+                    to: self.offset,
+                });
+                continue;
+            }
             let size = entry.size as usize;
             if budget.count == 0 || (size > budget.bytes && budget.taken) {
                 return Status::More;
@@ -247,10 +201,16 @@ impl<T> Cursor<T> {
         (entry.after <= self.offset).then_some(entry)
     }
 
-    fn take_loss(&mut self, state: &State<T>, now: Millis, lag: LagLimit) -> Option<Gap> {
+    fn take_loss(&mut self, state: &State<T>) -> Option<Gap> {
         let before_oldest = state.oldest() - 1;
         if let Some(reason) = self.lost.take() {
-            return Some(self.jump(state, None, before_oldest, reason));
+            let to = if self.blind {
+                state.head
+            } else {
+                before_oldest
+            };
+            let from = (reason == GapReason::Expired).then_some(self.offset + 1);
+            return Some(self.jump(state, from, to, reason));
         }
         if self.epoch != state.epoch {
             return Some(self.jump(state, None, before_oldest, GapReason::EpochChanged));
@@ -259,27 +219,35 @@ impl<T> Cursor<T> {
             let from = Some(self.offset + 1);
             return Some(self.jump(state, from, before_oldest, GapReason::Expired));
         }
-        if self.live && self.lags(state, now, lag) {
-            // The end of a log is no news that can be skipped.
-            let to = if state.ended {
-                state.head - 1
-            } else {
-                state.head
-            };
-            if to > self.offset {
-                let from = Some(self.offset + 1);
-                return Some(self.jump(state, from, to, GapReason::TooSlow));
-            }
-        }
         None
     }
 
-    fn lags(&self, state: &State<T>, now: Millis, lag: LagLimit) -> bool {
+    /// Whether it is too slow for this log.
+    fn lags(&self, state: &State<T>, now: Millis) -> bool {
         let Some(next) = state.index_of(self.offset + 1) else {
             return false;
         };
-        state.bytes_after(self.offset) > lag.bytes
-            || state.entries[next].time.saturating_add(lag.age) < now
+        let lag = &state.terms.lag;
+        // The end of a log is no news that can be lost.
+        let only_end = state.ended && self.offset + 1 == state.head;
+        !only_end
+            && lag.behind != Behind::Conflate
+            && (state.bytes_after(self.offset) > lag.bytes
+                || state.entries[next].time.saturating_add(lag.age) < now)
+    }
+
+    /// Gives up what a live reader has not read, but for the end.
+    fn fall_behind(&mut self, state: &State<T>) -> Gap {
+        let to = state.head - u64::from(state.ended);
+        self.jump(state, Some(self.offset + 1), to, GapReason::TooSlow)
+    }
+
+    /// Moves on past the superseded entries from `index`, `max` of them at most; gives how many.
+    fn pass(&mut self, state: &State<T>, index: usize, max: u64) -> u64 {
+        let rest = state.entries.range(index..);
+        let passed = rest.take(max as usize).take_while(|e| e.superseded).count() as u64;
+        self.offset += passed;
+        passed
     }
 
     fn jump(&mut self, state: &State<T>, from: Option<u64>, to: u64, reason: GapReason) -> Gap {

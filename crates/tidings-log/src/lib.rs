@@ -11,20 +11,25 @@
 //! Read [`Log`] and [`Cursor`] first.
 
 mod cursor;
+mod easing;
 mod log;
 mod meter;
 mod position;
+mod reading;
 mod ring;
 mod signal;
 mod sync;
+mod terms;
 mod tower;
 mod waiters;
 
-pub use cursor::{Budget, Cursor, Item, LagLimit, Opened, Start, Status};
-pub use log::{Log, Retention, Snapshot, Writer};
+pub use cursor::Cursor;
+pub use log::{Log, Snapshot, Writer};
 pub use meter::Meter;
 pub use position::{Epoch, Gap, GapReason, MAX_OFFSET, ParseError, Position};
+pub use reading::{Budget, Item, Opened, Start, Status};
 pub use signal::Signal;
+pub use terms::{Behind, LagRule, Retention, Terms};
 pub use tower::Tower;
 
 /// Monotonic time in milliseconds since a fixed point that the caller chose.

@@ -1,32 +1,22 @@
 //! The log: append, trim, and what a cursor needs to read it.
 
+mod writer;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::Millis;
+use crate::easing::{Easing, Tick};
 use crate::meter::Meter;
 use crate::position::{Epoch, Position};
-use crate::ring::{Ephemeral, Ring};
+use crate::ring::Ring;
 use crate::sync::{Mutex, lock};
+use crate::terms::{Behind, Terms};
 use crate::tower::ring_all;
-use crate::waiters::Waiters;
+use crate::waiters::{Waiter, Waiters};
 
-/// How much of a channel's past a log keeps. All three bounds hold at once; the newest entry always
-/// stays until its age ends it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Entries, at least 1.
-    pub count: usize,
-    /// Bytes, as the sizes given at append sum up.
-    pub bytes: usize,
-    /// Age of an entry in milliseconds.
-    pub age: Millis,
-    /// Ephemeral entries that may wait for readers.
-    pub ephemeral_count: u32,
-    /// How long one waits, in milliseconds.
-    pub ephemeral_age: u32,
-}
+pub use writer::Writer;
 
 /// One channel's entries. Offsets are contiguous within an epoch.
 ///
@@ -47,13 +37,15 @@ pub(crate) struct State<T> {
     bytes: usize,
     /// Knows of them, too.
     meter: Arc<Meter>,
-    pub retention: Retention,
+    pub terms: Arc<Terms>,
     /// No entry follows: `head` is the end.
     pub ended: bool,
     /// How many ephemeral entries there ever were.
     pub whispered: u64,
     /// Absent until the first ephemeral entry: most logs never have one.
     pub ring: Option<Box<Ring<T>>>,
+    /// Absent where the terms do not ask for it, as in most logs.
+    easing: Option<Box<Easing>>,
     pub waiters: Waiters,
 }
 
@@ -61,6 +53,8 @@ pub(crate) struct Entry<T> {
     pub value: Arc<T>,
     pub time: Millis,
     pub size: u32,
+    /// There is a newer one about the same.
+    pub superseded: bool,
     /// The bytes appended in this epoch up to and with this entry: the lag in bytes between two
     /// places is the difference.
     pub reach: u64,
@@ -81,7 +75,8 @@ pub struct Snapshot {
 
 impl<T> Log<T> {
     /// A log that goes on after `head`: a new one when its offset is 0. What it holds counts in `meter`.
-    pub fn new(head: Position, ended: bool, retention: Retention, meter: Arc<Meter>) -> Arc<Self> {
+    pub fn new(head: Position, ended: bool, terms: Arc<Terms>, meter: Arc<Meter>) -> Arc<Self> {
+        let easing = Easing::is_wanted(terms.lag).then(Box::default);
         Arc::new(Self {
             state: Mutex::new(State {
                 epoch: head.epoch,
@@ -89,10 +84,11 @@ impl<T> Log<T> {
                 entries: VecDeque::new(),
                 bytes: 0,
                 meter,
-                retention,
+                terms,
                 ended,
                 whispered: 0,
                 ring: None,
+                easing,
                 waiters: Waiters::default(),
             }),
             readers: AtomicUsize::new(0),
@@ -100,7 +96,7 @@ impl<T> Log<T> {
     }
 
     /// Changes the log in one step: readers see all of it or nothing. Then trims, and wakes who
-    /// waits.
+    /// waits, unless the terms have them wait for a tick.
     pub fn write<R>(&self, now: Millis, change: impl FnOnce(&mut Writer<'_, T>) -> R) -> R {
         let mut state = lock(&self.state);
         let mut writer = Writer {
@@ -108,12 +104,13 @@ impl<T> Log<T> {
             now,
             readers: self.readers(),
             changed: false,
+            urgent: false,
         };
         let result = change(&mut writer);
-        let changed = writer.changed;
+        let (changed, urgent) = (writer.changed, writer.urgent);
         state.trim(now);
         let woken = if changed {
-            state.waiters.take()
+            state.wake(now, urgent)
         } else {
             Vec::new()
         };
@@ -122,22 +119,39 @@ impl<T> Log<T> {
         result
     }
 
+    /// Wakes who waits for a tick, if it is time. True: it is too soon, call again. Where a write
+    /// [asks for it](Writer::wants_tick), this is called until it is false.
+    pub fn tick(&self, now: Millis) -> bool {
+        let mut state = lock(&self.state);
+        let every = state.terms.lag.every;
+        let Some(easing) = &mut state.easing else {
+            return false;
+        };
+        match easing.ticks.tick(now, every) {
+            Tick::TooSoon => return true,
+            Tick::Nothing => return false,
+            Tick::Ring => {}
+        }
+        let woken = state.waiters.take();
+        drop(state);
+        ring_all(woken);
+        false
+    }
+
     /// Drops what retention no longer keeps. Nobody is woken: who reads next is told of the gap.
     pub fn sweep(&self, now: Millis) -> Snapshot {
         let mut state = lock(&self.state);
         state.trim(now);
-        let age = state.retention.ephemeral_age;
+        let age = state.terms.retention.ephemeral_age;
         if state.ring.as_mut().is_some_and(|ring| ring.sweep(now, age)) {
             state.ring = None;
         }
         state.snapshot()
     }
 
-    /// Keeps as much as this from now on.
-    pub fn retain(&self, retention: Retention, now: Millis) {
-        let mut state = lock(&self.state);
-        state.retention = retention;
-        state.trim(now);
+    /// These terms hold from now on.
+    pub fn agree(&self, terms: Arc<Terms>, now: Millis) {
+        self.write(now, |writer| writer.agree(terms));
     }
 
     /// What the log holds.
@@ -177,10 +191,19 @@ impl<T> State<T> {
     }
 
     pub fn trim(&mut self, now: Millis) {
+        self.trim_entries(now);
+        if let Some(easing) = &mut self.easing {
+            let oldest = self.head - self.entries.len() as u64 + 1;
+            easing.topics.trim(oldest);
+        }
+    }
+
+    fn trim_entries(&mut self, now: Millis) {
+        let retention = &self.terms.retention;
         while let Some(first) = self.entries.front() {
-            let old = first.time.saturating_add(self.retention.age) < now;
-            let over = self.entries.len() > self.retention.count.max(1)
-                || (self.bytes > self.retention.bytes && self.entries.len() > 1);
+            let old = first.time.saturating_add(retention.age) < now;
+            let over = self.entries.len() > retention.count.max(1)
+                || (self.bytes > retention.bytes && self.entries.len() > 1);
             if !old && !over {
                 return;
             }
@@ -190,6 +213,54 @@ impl<T> State<T> {
         }
         // Emptied by age: a quiet channel gives its memory back.
         self.entries = VecDeque::new();
+    }
+
+    /// Takes those who are woken by a write; none where they wait for a tick.
+    fn wake(&mut self, now: Millis, urgent: bool) -> Vec<Option<Waiter>> {
+        let every = self.terms.lag.every;
+        if let Some(easing) = &mut self.easing
+            && every > 0
+            && !easing.ticks.write(now, every, urgent)
+        {
+            return Vec::new();
+        }
+        self.waiters.take()
+    }
+
+    /// Marks the entry before `offset` about the same.
+    fn supersede(&mut self, topic: u64, offset: u64) {
+        let Some(easing) = &mut self.easing else {
+            return;
+        };
+        let older = easing.topics.note(topic, offset);
+        if let Some(index) = older.and_then(|older| self.index_of(older)) {
+            self.entries[index].superseded = true;
+        }
+    }
+
+    /// Holds these terms. True: readers wait for a tick that does not come any more.
+    fn agree(&mut self, terms: Arc<Terms>) -> bool {
+        let (old, new) = (self.terms.lag, terms.lag);
+        self.terms = terms;
+        let conflated = old.behind == Behind::Conflate && new.behind != Behind::Conflate;
+        let ticks = self.easing.as_ref().map(|easing| &easing.ticks);
+        let owed = new.every == 0 && ticks.is_some_and(|ticks| ticks.is_due());
+        if conflated {
+            // From now on a reader gets all that there is.
+            self.entries.iter_mut().for_each(|e| e.superseded = false);
+            self.forget_topics();
+        }
+        match Easing::is_wanted(new) {
+            true => self.easing.get_or_insert_default().ticks.agree(new.every),
+            false => self.easing = None,
+        }
+        owed
+    }
+
+    fn forget_topics(&mut self) {
+        if let Some(easing) = &mut self.easing {
+            easing.topics = Default::default();
+        }
     }
 
     /// Bytes appended after `offset`.
@@ -218,94 +289,12 @@ impl<T> Drop for State<T> {
     }
 }
 
-/// The one who changes a log, under its lock.
-pub struct Writer<'a, T> {
-    state: &'a mut State<T>,
-    now: Millis,
-    readers: usize,
-    changed: bool,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<T> Writer<'_, T> {
-    /// The position of the newest entry.
-    pub fn head(&self) -> Position {
-        Position {
-            epoch: self.state.epoch,
-            offset: self.state.head,
-        }
-    }
-
-    /// Whether the log has ended: nothing may be appended.
-    pub fn ended(&self) -> bool {
-        self.state.ended
-    }
-
-    /// Appends the entry that `make` builds for its position; `size` is what it counts in bytes.
-    ///
-    /// # Panics
-    /// After [`end`](Self::end).
-    pub fn append(&mut self, size: usize, make: impl FnOnce(Position) -> T) -> Position {
-        assert!(!self.state.ended, "an ended log takes no entry");
-        let position = Position {
-            epoch: self.state.epoch,
-            offset: self.state.head + 1,
-        };
-        let size = u32::try_from(size).unwrap_or(u32::MAX);
-        let reach = self.state.entries.back().map_or(0, |last| last.reach) + u64::from(size);
-        self.state.entries.push_back(Entry {
-            value: Arc::new(make(position)),
-            time: self.now,
-            size,
-            reach,
-        });
-        self.state.head = position.offset;
-        self.state.bytes += size as usize;
-        self.state.meter.add(size as usize);
-        self.changed = true;
-        position
-    }
-
-    /// Shows `value` to the readers of this moment. Without readers nothing is kept.
-    pub fn whisper(&mut self, size: usize, value: T) {
-        if self.readers == 0 {
-            return;
-        }
-        self.state.whispered += 1;
-        let entry = Ephemeral {
-            number: self.state.whispered,
-            after: self.state.head,
-            time: self.now,
-            size,
-            value: Arc::new(value),
-        };
-        let retention = self.state.retention;
-        self.state
-            .ring
-            .get_or_insert_default()
-            .push(entry, &retention);
-        self.changed = true;
-    }
-
-    /// Makes the newest entry the last.
-    pub fn end(&mut self) {
-        self.state.ended = true;
-        self.changed = true;
-    }
-
-    /// Empties the log: it goes on as `epoch` with offset 1, open.
-    pub fn restart(&mut self, epoch: Epoch) {
-        self.state.epoch = epoch;
-        self.state.head = 0;
-        self.state.entries = VecDeque::new();
-        self.state.meter.subtract(self.state.bytes);
-        self.state.bytes = 0;
-        self.state.ended = false;
-        self.state.ring = None;
-        self.changed = true;
-    }
-
-    /// Changes what is kept; the next trim follows it.
-    pub fn set_retention(&mut self, retention: Retention) {
-        self.state.retention = retention;
+    #[test]
+    fn an_entry_takes_32_bytes() {
+        assert_eq!(size_of::<Entry<u64>>(), 32);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::Millis;
-use crate::log::Retention;
+use crate::terms::Retention;
 
 /// The ephemeral entries that some reader may not have read yet.
 pub(crate) struct Ring<T> {

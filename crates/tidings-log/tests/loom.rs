@@ -11,11 +11,6 @@ use loom::future::block_on;
 use loom::thread;
 use tidings_log::*;
 
-const LAG: LagLimit = LagLimit {
-    bytes: u64::MAX,
-    age: u64::MAX,
-};
-
 fn log(count: usize) -> Arc<Log<u64>> {
     let head = Position {
         epoch: Epoch::from_number(1),
@@ -28,7 +23,11 @@ fn log(count: usize) -> Arc<Log<u64>> {
         ephemeral_count: 4,
         ephemeral_age: 10_000,
     };
-    Log::new(head, false, retention, Arc::default())
+    let terms = Terms {
+        retention,
+        lag: LagRule::NONE,
+    };
+    Log::new(head, false, Arc::new(terms), Arc::default())
 }
 
 /// Reads until the log ends; gives the offsets read, with lost ones as told.
@@ -42,14 +41,15 @@ fn follow(log: &Arc<Log<u64>>) -> Vec<u64> {
     let mut seen = Vec::new();
     loop {
         let mut budget = Budget::new(8, 64);
-        let status = cursor.read(0, &mut budget, LAG, Some((&signal, 0)), |item| match item {
+        let status = cursor.read(0, &mut budget, Some((&signal, 0)), |item| match item {
             Item::Entry(offset, _) => seen.push(offset),
             Item::Gap(gap) => seen.extend(gap.from.expect("one epoch")..=gap.to),
-            Item::Ephemeral(_) => {}
+            Item::Ephemeral(_) | Item::Superseded { .. } => {}
         });
         match status {
             Status::End => return seen,
             Status::More => {}
+            Status::TooSlow => panic!("no reader is too slow here"),
             Status::Tail => block_on(poll_fn(|cx| {
                 let mut keys = Vec::new();
                 match signal.poll_rung(cx, &mut keys) {
@@ -68,9 +68,9 @@ fn append_against_read_and_wait() {
         let writer = {
             let log = log.clone();
             thread::spawn(move || {
-                log.write(0, |w| w.append(1, |at| at.offset));
+                log.write(0, |w| w.append(1, None, |at| at.offset));
                 log.write(0, |w| {
-                    w.append(1, |at| at.offset);
+                    w.append(1, None, |at| at.offset);
                     w.end();
                 });
             })
@@ -87,10 +87,10 @@ fn append_and_trim_against_read_and_wait() {
         let writer = {
             let log = log.clone();
             thread::spawn(move || {
-                log.write(0, |w| w.append(1, |at| at.offset));
+                log.write(0, |w| w.append(1, None, |at| at.offset));
                 log.sweep(0);
                 log.write(0, |w| {
-                    w.append(1, |at| at.offset);
+                    w.append(1, None, |at| at.offset);
                     w.end();
                 });
             })
@@ -109,7 +109,7 @@ fn two_writers_and_a_reader() {
                 let log = log.clone();
                 thread::spawn(move || {
                     log.write(0, |w| {
-                        let at = w.append(1, |at| at.offset);
+                        let at = w.append(1, None, |at| at.offset);
                         if at.offset == 2 {
                             w.end();
                         }
@@ -131,11 +131,11 @@ fn a_reader_that_leaves_takes_its_note_along() {
         let (mut cursor, _) = Cursor::open(&log, Start::Now, |_| GapReason::EpochChanged, 0);
         let signal = Signal::new();
         let mut budget = Budget::new(8, 64);
-        cursor.read(0, &mut budget, LAG, Some((&signal, 0)), |_| {});
+        cursor.read(0, &mut budget, Some((&signal, 0)), |_| {});
         let writer = {
             let log = log.clone();
             thread::spawn(move || {
-                log.write(0, |w| w.append(1, |at| at.offset));
+                log.write(0, |w| w.append(1, None, |at| at.offset));
             })
         };
         drop(cursor);

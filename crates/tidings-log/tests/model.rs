@@ -9,7 +9,10 @@ use tidings_log::*;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Append(usize),
+    /// Bytes, and what it is about.
+    Append(usize, Option<u64>),
+    /// From now on the log conflates, or does not.
+    Conflate(bool),
     Whisper,
     End,
     Restart,
@@ -31,11 +34,6 @@ enum Where {
 }
 
 const READERS: usize = 4;
-const NO_LAG: LagLimit = LagLimit {
-    bytes: u64::MAX,
-    age: u64::MAX,
-};
-
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let place = prop_oneof![
         1 => Just(Where::Now),
@@ -46,7 +44,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Where::Unknown),
     ];
     let step = prop_oneof![
-        12 => (0..40usize).prop_map(Step::Append),
+        12 => (0..40usize, prop::option::of(0..3u64)).prop_map(|(n, t)| Step::Append(n, t)),
+        2 => prop::bool::weighted(0.8).prop_map(Step::Conflate),
         2 => Just(Step::Whisper),
         1 => Just(Step::End),
         1 => Just(Step::Restart),
@@ -67,19 +66,27 @@ enum Value {
 /// All that ever happened, kept for ever.
 #[derive(Default)]
 struct Model {
-    /// (size, time) of each entry of the epoch.
-    entries: Vec<(usize, u64)>,
+    /// Each entry of the epoch.
+    entries: Vec<Entry>,
     whispers: u64,
     ended: bool,
+    conflates: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    size: usize,
+    time: u64,
+    topic: Option<u64>,
 }
 
 impl Model {
     fn oldest_kept(&self, r: Retention, now: u64) -> u64 {
         let mut first = 0;
-        let kept_bytes = |first: usize| self.entries[first..].iter().map(|e| e.0).sum::<usize>();
+        let kept_bytes = |first: usize| self.entries[first..].iter().map(|e| e.size).sum::<usize>();
         // Age removes from the front only, whatever stands behind.
         while first < self.entries.len()
-            && (self.entries[first].1 + r.age < now
+            && (self.entries[first].time + r.age < now
                 || self.entries.len() - first > r.count
                 || (kept_bytes(first) > r.bytes && self.entries.len() - first > 1))
         {
@@ -87,6 +94,39 @@ impl Model {
         }
         first as u64 + 1
     }
+
+    /// Whether a newer entry is about the same.
+    fn is_superseded(&self, offset: u64) -> bool {
+        let (entry, newer) = self.entries[offset as usize - 1..]
+            .split_first()
+            .expect("an entry");
+        entry.topic.is_some() && newer.iter().any(|newer| newer.topic == entry.topic)
+    }
+
+    /// What is appended while the log does not conflate is about nothing.
+    fn append(&mut self, size: usize, time: u64, topic: Option<u64>) {
+        let topic = topic.filter(|_| self.conflates);
+        self.entries.push(Entry { size, time, topic });
+    }
+
+    fn conflate(&mut self, conflates: bool) {
+        self.conflates = conflates;
+        if !conflates {
+            self.entries.iter_mut().for_each(|entry| entry.topic = None);
+        }
+    }
+}
+
+fn terms(retention: Retention, conflates: bool) -> Arc<Terms> {
+    let lag = LagRule {
+        behind: if conflates {
+            Behind::Conflate
+        } else {
+            Behind::Gap
+        },
+        ..LagRule::NONE
+    };
+    Arc::new(Terms { retention, lag })
 }
 
 struct Reader {
@@ -110,7 +150,7 @@ fn run(steps: Vec<Step>) {
         offset: 0,
     };
     let meter = Arc::<Meter>::default();
-    let log: Arc<Log<Value>> = Log::new(first, false, retention, meter.clone());
+    let log: Arc<Log<Value>> = Log::new(first, false, terms(retention, false), meter.clone());
     let mut model = Model::default();
     let mut epoch = first.epoch;
     let mut now = 0;
@@ -119,13 +159,17 @@ fn run(steps: Vec<Step>) {
     let mut places: Vec<Option<Position>> = vec![None; READERS];
     for step in steps {
         match step {
-            Step::Append(size) if !model.ended => {
-                let at = log.write(now, |w| w.append(size, Value::Entry));
-                model.entries.push((size, now));
+            Step::Append(size, topic) if !model.ended => {
+                let at = log.write(now, |w| w.append(size, topic, Value::Entry));
+                model.append(size, now, topic);
                 assert_eq!(at.offset, model.entries.len() as u64);
                 assert_eq!(at.epoch, epoch);
             }
-            Step::Append(_) => assert!(log.write(now, |w| w.ended())),
+            Step::Append(..) => assert!(log.write(now, |w| w.ended())),
+            Step::Conflate(conflates) => {
+                log.agree(terms(retention, conflates), now);
+                model.conflate(conflates);
+            }
             Step::Whisper => {
                 if log.readers() > 0 {
                     model.whispers += 1;
@@ -151,7 +195,7 @@ fn run(steps: Vec<Step>) {
                 assert_eq!(snapshot.oldest, model.oldest_kept(retention, now));
                 assert_eq!(snapshot.head.offset, model.entries.len() as u64);
                 let kept = &model.entries[snapshot.oldest as usize - 1..];
-                assert_eq!(meter.bytes(), kept.iter().map(|entry| entry.0).sum());
+                assert_eq!(meter.bytes(), kept.iter().map(|entry| entry.size).sum());
             }
             Step::Open(index, place) => {
                 readers[index] = None;
@@ -229,8 +273,15 @@ fn read(
     let mut items = Vec::new();
     let status = reader
         .cursor
-        .read(now, &mut budget, NO_LAG, None, |item| items.push(item));
+        .read(now, &mut budget, None, |item| items.push(item));
+    let mut skipped_last = false;
     for item in items {
+        let skips = matches!(item, Item::Superseded { .. });
+        assert!(
+            !(skips && skipped_last),
+            "what is left out in a row is told in one"
+        );
+        skipped_last = skips;
         match item {
             Item::Gap(gap) => {
                 assert_eq!(gap.to, oldest - 1);
@@ -254,8 +305,20 @@ fn read(
                 assert!(reader.loss_told, "a loss is told before anything else");
                 assert_eq!(reader.at.epoch, epoch);
                 assert_eq!(offset, reader.at.offset + 1, "no hole, no repeat");
+                assert!(!model.is_superseded(offset), "the newest about its topic");
                 assert_eq!(*value, Value::Entry(Position { epoch, offset }));
                 reader.at.offset = offset;
+            }
+            Item::Superseded {
+                epoch: of,
+                from,
+                to,
+            } => {
+                assert!(reader.loss_told, "a loss is told before anything else");
+                assert_eq!((of, reader.at.epoch), (epoch, epoch));
+                assert_eq!(from, reader.at.offset + 1, "no hole, no repeat");
+                assert!((from..=to).all(|offset| model.is_superseded(offset)));
+                reader.at.offset = to;
             }
             Item::Ephemeral(value) => {
                 let Value::Whisper(number) = *value else {
@@ -272,6 +335,7 @@ fn read(
         Status::More => assert!(count == 0 || bytes < 200),
         Status::Tail => assert!(at_tail && !model.ended),
         Status::End => assert!(at_tail && model.ended),
+        Status::TooSlow => panic!("no reader is too slow here"),
     }
 }
 
@@ -281,62 +345,4 @@ proptest! {
     fn every_reader_sees_a_contiguous_run_or_a_gap(steps in steps()) {
         run(steps);
     }
-}
-
-#[test]
-fn a_reader_at_the_tail_that_falls_behind_the_lag_limit_is_told() {
-    let retention = Retention {
-        count: 1_000,
-        bytes: 1 << 20,
-        age: u64::MAX,
-        ephemeral_count: 8,
-        ephemeral_age: 10_000,
-    };
-    let head = Position {
-        epoch: Epoch::from_number(7),
-        offset: 0,
-    };
-    let log = Log::new(head, false, retention, Arc::default());
-    let lag = LagLimit {
-        bytes: 1_000,
-        age: 60_000,
-    };
-    let read = |cursor: &mut Cursor<Position>, now| {
-        let mut items = Vec::new();
-        let mut budget = Budget::new(1_000, 1 << 20);
-        cursor.read(now, &mut budget, lag, None, |item| items.push(item));
-        items
-    };
-    let (mut live, _) = Cursor::open(&log, Start::Now, |_| GapReason::EpochChanged, 0);
-    let (mut late, _) = Cursor::open(&log, Start::Earliest, |_| GapReason::EpochChanged, 0);
-    assert!(read(&mut live, 0).is_empty());
-    for _ in 0..11 {
-        log.write(0, |w| w.append(100, |at| at));
-    }
-    let items = read(&mut live, 0);
-    let [Item::Gap(gap)] = &items[..] else {
-        panic!("{} items", items.len());
-    };
-    assert_eq!(
-        (gap.from, gap.to, gap.reason),
-        (Some(1), 11, GapReason::TooSlow)
-    );
-    // One that was never at the tail is catching up, not slow.
-    assert_eq!(read(&mut late, 0).len(), 11);
-    // And by age: the oldest unread entry is over a minute old.
-    log.write(1_000, |w| w.append(100, |at| at));
-    assert_eq!(read(&mut late, 61_000).len(), 1);
-    assert!(matches!(
-        read(&mut live, 61_001)[..],
-        [Item::Gap(Gap {
-            from: Some(12),
-            to: 12,
-            ..
-        })]
-    ));
-}
-
-#[test]
-fn an_empty_log_is_small() {
-    assert!(size_of::<Log<u64>>() <= 200, "{}", size_of::<Log<u64>>());
 }

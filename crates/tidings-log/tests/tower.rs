@@ -32,11 +32,11 @@ fn a_crowd_is_woken_in_slices_and_nobody_is_left_out() {
         ephemeral_count: 1,
         ephemeral_age: 10_000,
     };
-    let log = Log::new(head, false, retention, Arc::default());
-    let lag = LagLimit {
-        bytes: u64::MAX,
-        age: u64::MAX,
+    let terms = Terms {
+        retention,
+        lag: LagRule::NONE,
     };
+    let log = Log::new(head, false, Arc::new(terms), Arc::default());
     let woken = Arc::new(Count::default());
     let waker = Waker::from(woken.clone());
     let mut cx = Context::from_waker(&waker);
@@ -45,11 +45,11 @@ fn a_crowd_is_woken_in_slices_and_nobody_is_left_out() {
         let (mut cursor, _) = Cursor::open(&log, Start::Now, |_| GapReason::EpochChanged, 0);
         let signal = Signal::new();
         let mut budget = Budget::new(1, 1);
-        cursor.read(0, &mut budget, lag, Some((&signal, 7)), |_| {});
+        cursor.read(0, &mut budget, Some((&signal, 7)), |_| {});
         assert!(signal.poll_rung(&mut cx, &mut Vec::new()).is_pending());
         readers.push((cursor, signal));
     }
-    log.write(0, |w| w.append(1, |at| at.offset));
+    log.write(0, |w| w.append(1, None, |at| at.offset));
     assert_eq!(
         woken.0.load(Ordering::Relaxed),
         0,

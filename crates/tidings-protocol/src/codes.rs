@@ -1,6 +1,7 @@
 //! Every error that a client can see is one row of one table.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 use tidings_core::{BrokerError, Denied, EventNameError, NameError, PublishError};
@@ -142,6 +143,8 @@ pub struct Problem {
     pub code: Code,
     /// For the person: what was wrong and how to mend it.
     pub detail: String,
+    /// How long to wait before it is tried again, where that is known.
+    pub after: Option<Duration>,
 }
 
 impl Problem {
@@ -150,7 +153,15 @@ impl Problem {
         Self {
             code,
             detail: detail.into(),
+            after: None,
         }
+    }
+
+    /// The same, to be tried again after a time.
+    #[must_use]
+    pub fn after(mut self, after: Duration) -> Self {
+        self.after = Some(after);
+        self
     }
 
     /// The body of an HTTP answer (RFC 9457, `application/problem+json`).
@@ -207,7 +218,11 @@ impl From<Denied> for Problem {
 impl From<BrokerError> for Problem {
     fn from(error: BrokerError) -> Self {
         let code = match error {
-            BrokerError::TooManyChannels | BrokerError::TooMuchHistory => Code::ServerFull,
+            BrokerError::TooManyChannels
+            | BrokerError::TooMuchHistory
+            | BrokerError::TooManyMembers
+            | BrokerError::TooManyTickets
+            | BrokerError::TooManyRevocations => Code::ServerFull,
             BrokerError::Unavailable => Code::BrokerUnavailable,
         };
         Self::new(code, error.to_string())

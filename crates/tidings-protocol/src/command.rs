@@ -27,6 +27,19 @@ pub enum Action<'a> {
         after: Option<Cow<'a, str>>,
         /// With the newest so many.
         last: Option<usize>,
+        /// With the channel that tells who is there.
+        presence: bool,
+        /// As one of those who are there.
+        join: bool,
+        /// What others see of a member.
+        info: Option<&'a RawValue>,
+    },
+    /// Say who one is.
+    Auth {
+        /// The token.
+        token: Cow<'a, str>,
+        /// What this client was before.
+        session: Option<Cow<'a, str>>,
     },
     /// Read a channel no more.
     Unsubscribe {
@@ -65,9 +78,15 @@ pub struct Outgoing<'a> {
     /// False: not to oneself.
     #[serde(default)]
     pub echo: Option<bool>,
+    /// Not to this client.
+    #[serde(borrow, default)]
+    pub exclude: Option<Cow<'a, str>>,
     /// Idempotency key.
     #[serde(borrow, default)]
     pub key: Option<Cow<'a, str>>,
+    /// What it is about.
+    #[serde(borrow, default)]
+    pub topic: Option<Cow<'a, str>>,
 }
 
 /// The body of `POST /publish`.
@@ -101,6 +120,26 @@ pub struct Read {
     /// `raw` for the payload alone.
     #[serde(default)]
     pub format: Option<String>,
+    /// What this client was before.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// With the channels that tell who is there.
+    #[serde(default)]
+    pub presence: bool,
+    /// As one of those who are there.
+    #[serde(default)]
+    pub join: bool,
+    /// What others see of a member.
+    #[serde(default)]
+    pub info: Option<Box<RawValue>>,
+}
+
+/// The body of `POST /session`.
+#[derive(Debug, Default, Deserialize)]
+pub struct Session {
+    /// What this client was before.
+    #[serde(default)]
+    pub session: Option<String>,
 }
 
 /// A channel of `POST /read`.
@@ -135,6 +174,16 @@ struct Header<'a> {
     last: Option<usize>,
     #[serde(borrow, default)]
     time: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    token: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    session: Option<Cow<'a, str>>,
+    #[serde(default)]
+    presence: bool,
+    #[serde(default)]
+    join: bool,
+    #[serde(borrow, default)]
+    info: Option<&'a RawValue>,
 }
 
 const EXAMPLE: &str =
@@ -177,6 +226,15 @@ fn action<'a>(header: Header<'a>, text: &'a str) -> Result<Action<'a>, Problem> 
             channel: channel("subscribe")?,
             after: header.after,
             last: header.last,
+            presence: header.presence,
+            join: header.join,
+            info: header.info,
+        }),
+        Some("auth") => Ok(Action::Auth {
+            token: header
+                .token
+                .ok_or_else(|| invalid("`auth` needs a `token`".into()))?,
+            session: header.session,
         }),
         Some("unsubscribe") => Ok(Action::Unsubscribe {
             channel: channel("unsubscribe")?,
@@ -191,11 +249,11 @@ fn action<'a>(header: Header<'a>, text: &'a str) -> Result<Action<'a>, Problem> 
         }),
         Some("pong") => Ok(Action::Pong),
         Some(other) => Err(invalid(format!(
-            "there is no command `{}`; there are subscribe, unsubscribe, publish and ping",
+            "there is no command `{}`; there are subscribe, unsubscribe, publish, auth and ping",
             other.chars().take(40).collect::<String>()
         ))),
         None => Err(invalid(
-            "a command has a `type`: subscribe, unsubscribe, publish or ping".into(),
+            "a command has a `type`: subscribe, unsubscribe, publish, auth or ping".into(),
         )),
     }
 }
@@ -266,7 +324,7 @@ mod tests {
         .unwrap();
         assert_eq!(c.id.unwrap().get(), "1");
         assert!(
-            matches!(c.action, Action::Subscribe { channel, after: Some(_), last: None } if channel == "방:7")
+            matches!(c.action, Action::Subscribe { channel, after: Some(_), last: None, .. } if channel == "방:7")
         );
         let c = Command::parse(r#"{"type":"publish","channel":"a\n","data":null,"echo":false}"#)
             .unwrap();
@@ -275,6 +333,12 @@ mod tests {
         };
         assert_eq!(out.data.unwrap().get(), "null");
         assert_eq!((out.channel.as_ref(), out.echo), ("a\n", Some(false)));
+        let c = Command::parse(r#"{"type":"publish","channel":"a","data":1,"topic":"B\u0054C"}"#)
+            .unwrap();
+        let Action::Publish(out) = c.action else {
+            panic!()
+        };
+        assert_eq!(out.topic.as_deref(), Some("BTC"));
         let c = Command::parse(r#"{"type":"publish","channel":"a"}"#).unwrap();
         assert!(matches!(
             c.action,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use tidings_core::{
     ChannelName, ClientId, Epoch, Framing, Gap, Limits, Message, PayloadKind, Position, Sender,
+    SkipReason,
 };
 
 use crate::codes::Problem;
@@ -35,6 +36,8 @@ pub enum Notice<'a> {
         channel: &'a ChannelName,
         /// The place after what was read.
         position: Position,
+        /// Why, where nobody asked for it.
+        reason: Option<&'a str>,
     },
     /// Messages are lost to this reader.
     Gap(&'a ChannelName, Gap),
@@ -48,6 +51,8 @@ pub enum Notice<'a> {
         from: u64,
         /// The last.
         to: u64,
+        /// Why.
+        reason: SkipReason,
     },
     /// The channel has ended.
     Closed(&'a ChannelName, Position),
@@ -55,6 +60,11 @@ pub enum Notice<'a> {
     Reconnect {
         /// Dealt out, so that not all come at once.
         after_ms: u64,
+    },
+    /// The token ends in so many milliseconds.
+    Expiring {
+        /// Until then another one is to be sent.
+        in_ms: u64,
     },
     /// A sign of life.
     Ping,
@@ -74,6 +84,13 @@ pub enum Notice<'a> {
         /// Where the message went.
         receipt: Receipt<'a>,
     },
+    /// The answer to `auth`.
+    Identified {
+        /// The command's id.
+        id: Option<&'a RawValue>,
+        /// Who it is from now on.
+        identity: Identity<'a>,
+    },
     /// A refusal.
     Error {
         /// The command's id.
@@ -85,13 +102,24 @@ pub enum Notice<'a> {
     },
 }
 
+/// Who a client is.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// Its public id.
+    pub client: ClientId,
+    /// What it comes back with as the same client: a secret.
+    pub session: &'a str,
+    /// Its user, where one is known.
+    pub user: Option<&'a str>,
+    /// Unix time in seconds at which its token ends.
+    pub expires: Option<u64>,
+}
+
 /// The first words of a stream.
 #[derive(Clone, Debug)]
 pub struct Hello<'a> {
-    /// The reader's public id.
-    pub client: ClientId,
-    /// Who it is, where known.
-    pub user: Option<&'a str>,
+    /// Who the reader is.
+    pub identity: Identity<'a>,
     /// `sse` or `websocket`.
     pub transport: &'static str,
     /// The limits in force.
@@ -129,9 +157,10 @@ impl Notice<'_> {
             Self::Skip { .. } => "skip",
             Self::Closed(..) => "closed",
             Self::Reconnect { .. } => "reconnect",
+            Self::Expiring { .. } => "expiring",
             Self::Ping => "ping",
             Self::Pong { .. } => "pong",
-            Self::Ack { .. } => "ack",
+            Self::Ack { .. } | Self::Identified { .. } => "ack",
             Self::Error { .. } => "error",
         }
     }
@@ -149,8 +178,12 @@ impl Notice<'_> {
                 id,
                 channel,
                 position,
+                reason,
             } => {
                 json.id(*id).channel(channel).position(*position);
+                if let Some(reason) = reason {
+                    json.string("reason", reason);
+                }
             }
             Self::Gap(channel, gap) => {
                 json.channel(channel).string("epoch", gap.epoch.as_str());
@@ -165,15 +198,20 @@ impl Notice<'_> {
                 epoch,
                 from,
                 to,
+                reason,
             } => {
                 json.channel(channel).string("epoch", epoch.as_str());
-                json.raw("from", from).raw("to", to).string("reason", "own");
+                json.raw("from", from).raw("to", to);
+                json.string("reason", reason.as_str());
             }
             Self::Closed(channel, position) => {
                 json.channel(channel).position(*position);
             }
             Self::Reconnect { after_ms } => {
                 json.raw("after_ms", after_ms);
+            }
+            Self::Expiring { in_ms } => {
+                json.raw("in_ms", in_ms);
             }
             Self::Ping => {}
             Self::Pong {
@@ -190,6 +228,10 @@ impl Notice<'_> {
             Self::Ack { id, receipt } => {
                 json.id(*id);
                 receipt.write(&mut json);
+            }
+            Self::Identified { id, identity } => {
+                json.id(*id);
+                identity.write(&mut json);
             }
             Self::Error {
                 id,
@@ -208,12 +250,29 @@ impl Notice<'_> {
     }
 }
 
-impl Hello<'_> {
+impl Identity<'_> {
+    /// The object that answers a request for a session.
+    pub fn to_json(&self) -> String {
+        let mut json = Object::bare();
+        self.write(&mut json);
+        json.end()
+    }
+
     fn write(&self, json: &mut Object) {
-        json.string("client", &self.client.to_string());
+        json.string("client", &self.client.to_string())
+            .string("session", self.session);
         if let Some(user) = self.user {
             json.string("user", user);
         }
+        if let Some(expires) = self.expires {
+            json.raw("expires", expires);
+        }
+    }
+}
+
+impl Hello<'_> {
+    fn write(&self, json: &mut Object) {
+        self.identity.write(json);
         json.string("transport", self.transport);
         json.raw("heartbeat", self.limits.heartbeat.as_secs_f64());
         json.raw("max_message", self.limits.message_bytes);
@@ -348,6 +407,19 @@ pub fn envelope(message: &Message, with_data: bool) -> String {
     json.end()
 }
 
+/// A member of a channel as others see it: `info` is valid JSON.
+pub fn member(client: ClientId, user: Option<&str>, info: Option<&str>) -> String {
+    let mut json = Object::bare();
+    json.string("client", &client.to_string());
+    if let Some(user) = user {
+        json.string("user", user);
+    }
+    if let Some(info) = info {
+        json.raw("info", info);
+    }
+    json.end()
+}
+
 /// A JSON object that is being written, in the order of the contract.
 struct Object {
     /// Valid UTF-8: JSON strings, numbers, and texts that were checked.
@@ -448,4 +520,30 @@ impl Object {
 /// Writes a JSON string (RFC 8259 section 7).
 fn write_string(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("a string serialises into memory");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_skip_says_why() {
+        let channel = ChannelName::parse("시세").expect("a name");
+        for (reason, says) in [
+            (SkipReason::Own, "own"),
+            (SkipReason::Conflated, "conflated"),
+        ] {
+            let notice = Notice::Skip {
+                channel: &channel,
+                epoch: Epoch::from_number(7),
+                from: 3,
+                to: 9,
+                reason,
+            };
+            let json = format!(
+                r#"{{"type":"skip","channel":"시세","epoch":"7","from":3,"to":9,"reason":"{says}"}}"#
+            );
+            assert_eq!(notice.to_json(), json);
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Payloads: what bytes are, by what their sender says and by what they hold.
 
+mod pointer;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -8,6 +10,8 @@ use serde_json::value::RawValue;
 use tidings_core::{Limits, Payload, PayloadKind};
 
 use crate::codes::{Code, Problem};
+
+pub use pointer::at_pointer;
 
 /// The payload of a request's body, by its `Content-Type`.
 ///

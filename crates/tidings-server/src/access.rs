@@ -40,7 +40,7 @@ impl AccessRules {
         check_coding(&head.headers)?;
         let host = host_of(head)?;
         if let Some(host) = host {
-            self.check_host(host)?;
+            self.check_host(host, via(head).admin)?;
         }
         match single(&head.headers, &header::ORIGIN)? {
             None => Ok(()),
@@ -52,15 +52,21 @@ impl AccessRules {
         }
     }
 
-    fn check_host(&self, host: &str) -> Result<(), Problem> {
+    /// The listener of the administration answers to no name that is not listed: it is reached where
+    /// others are not, and a foreign name may have been bound to its address.
+    fn check_host(&self, host: &str, admin: bool) -> Result<(), Problem> {
         let name = host_name(host);
         let listed = |listed: &String| listed.eq_ignore_ascii_case(name);
-        if self.any_host || is_loopback(name) || self.hosts.iter().any(listed) {
+        let any = match admin {
+            true => is_address(name),
+            false => self.any_host,
+        };
+        if any || is_loopback(name) || self.hosts.iter().any(listed) {
             return Ok(());
         }
         Err(Problem::new(
             Code::HostNotAllowed,
-            "this development server answers to localhost and loopback addresses only; list other names in `hosts`",
+            "the server answers to localhost and loopback addresses only here; list other names in `hosts`",
         ))
     }
 
@@ -88,6 +94,11 @@ impl AccessRules {
     pub fn cors(&self, origin: Option<&HeaderValue>, out: &mut HeaderMap) {
         let Some(origin) = origin else { return };
         out.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        // The origin is one of a list, never `*` and never just repeated (Fetch, section 3.3.5).
+        out.insert(
+            header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+            HeaderValue::from_static("true"),
+        );
         out.insert(
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
             HeaderValue::from_static(EXPOSE_HEADERS),
@@ -200,6 +211,11 @@ fn port_of(authority: &str, scheme: &str) -> u16 {
 fn same_authority(scheme: &str, origin: &str, host: &str) -> bool {
     host_name(origin).eq_ignore_ascii_case(host_name(host))
         && port_of(origin, scheme) == port_of(host, scheme)
+}
+
+fn is_address(name: &str) -> bool {
+    let literal = name.strip_prefix('[').and_then(|n| n.strip_suffix(']'));
+    literal.unwrap_or(name).parse::<IpAddr>().is_ok()
 }
 
 fn is_loopback(name: &str) -> bool {

@@ -1,24 +1,26 @@
 //! What all connections share.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use arc_swap::{ArcSwap, Guard};
 use tidings_core::{
-    Action, ChannelName, Claims, ClientId, Draft, Hub, Limits, Millis, Now, Realm, Receipt, Signal,
+    Action, ChannelName, Claims, ClientId, Denied, Draft, Hub, Limits, Millis, Now, Realm, Receipt,
+    Rulebook,
 };
 use tidings_protocol::{Code, Problem};
 
 use crate::access::AccessRules;
 use crate::clock::Clock;
+use crate::identity::{Auth, Clients};
 use crate::publish::check;
+use crate::quota::Quotas;
 use crate::stats::ServerStats;
 
 /// What can be chosen besides the limits.
-#[derive(Clone, Debug)]
 pub struct Options {
-    /// Who may ask.
-    pub access: AccessRules,
+    /// Who may ask, and who they are.
+    pub policy: Policy,
     /// WebSocket messages are compressed for clients that offer it (RFC 7692).
     pub compresses: bool,
 }
@@ -26,38 +28,49 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            access: AccessRules::default(),
+            policy: Policy::default(),
             compresses: true,
         }
     }
 }
 
+/// What can be replaced while the server runs.
+#[derive(Default)]
+pub struct Policy {
+    /// Who may ask at all.
+    pub access: AccessRules,
+    /// What tells who somebody is.
+    pub auth: Auth,
+    /// Administration and metrics have a listener of their own, and are not found elsewhere.
+    pub admin_elsewhere: bool,
+}
+
 /// A hub and the rules of its door.
 pub struct App {
     pub(crate) hub: Arc<Hub>,
-    pub(crate) access: AccessRules,
     pub(crate) compresses: bool,
     pub(crate) stats: ServerStats,
     pub(crate) clock: Clock,
-    streams: Mutex<HashMap<u64, Arc<Signal>>>,
-    next_stream: AtomicU64,
+    pub(crate) clients: Clients,
+    pub(crate) quotas: Quotas,
+    policy: ArcSwap<Policy>,
+    /// Changes with the rules and the policy.
+    generation: AtomicU32,
     stopping: AtomicBool,
 }
-
-/// The key by which a stream is woken for another reason than a message.
-const NO_CHANNEL: u32 = u32::MAX;
 
 impl App {
     /// An app over `hub`.
     pub fn new(hub: Arc<Hub>, options: Options) -> Arc<Self> {
         Arc::new(Self {
+            quotas: Quotas::new(hub.limits()),
             hub,
-            access: options.access,
             compresses: options.compresses,
             stats: ServerStats::default(),
             clock: Clock::new(),
-            streams: Mutex::default(),
-            next_stream: AtomicU64::new(0),
+            clients: Clients::default(),
+            policy: ArcSwap::from_pointee(options.policy),
+            generation: AtomicU32::new(0),
             stopping: AtomicBool::new(false),
         })
     }
@@ -73,31 +86,88 @@ impl App {
     }
 
     /// Publishes from this process. All holds that holds for clients, but whether they may.
-    pub async fn publish(&self, draft: Draft) -> Result<Receipt, Problem> {
-        let server = Claims::anonymous();
-        self.hub
-            .may(Action::Publish, &draft.channel, &server, None)?;
-        check(self, &draft)?;
+    pub async fn publish(&self, mut draft: Draft) -> Result<Receipt, Problem> {
+        if draft.channel.realm() == Realm::Server {
+            return Err(Denied::ServerOnly.into());
+        }
+        check(self, &mut draft)?;
         Ok(self.hub.publish(draft, self.now()).await?)
     }
 
-    /// Whether clients may read a channel.
-    pub(crate) fn may_read(&self, channel: &ChannelName) -> Result<(), Problem> {
-        if self.access.hides_own_channels && channel.realm() == Realm::Server {
-            let detail = "names that begin with $ are the application's own business here";
-            return Err(Problem::new(Code::Forbidden, detail));
-        }
-        let anonymous = Claims::anonymous();
-        Ok(self.hub.may(Action::Subscribe, channel, &anonymous, None)?)
+    /// Puts another policy and other rules in the place of those that hold. Streams go on; what
+    /// they may is looked at again.
+    pub fn reload(&self, policy: Policy, rules: Rulebook) {
+        self.hub.set_rules(rules, self.now());
+        self.policy.store(Arc::new(policy));
+        self.generation.fetch_add(1, Ordering::Release);
+        self.clients.wake_all();
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
-        self.hub.limits()
+    /// Tells every stream that the server goes away; new ones are told the same.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.clients.wake_all();
     }
 
     /// The time, as the hub wants it.
     pub fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// Whether somebody may do something with a channel now.
+    pub(crate) fn may(
+        &self,
+        action: Action,
+        channel: &ChannelName,
+        claims: &Claims,
+        me: Option<ClientId>,
+    ) -> Result<(), Problem> {
+        let policy = self.policy();
+        if policy.access.hides_own_channels && channel.is_server_channel() {
+            let detail = "the server's figures are the application's own business here";
+            return Err(Problem::new(Code::Forbidden, detail));
+        }
+        if policy.access.read_only && action == Action::Publish {
+            let detail = "clients only read here: the application publishes";
+            return Err(Problem::new(Code::Forbidden, detail));
+        }
+        Ok(self.hub.may(action, channel, claims, me)?)
+    }
+
+    /// Whether what somebody shows was revoked.
+    pub(crate) fn check_revoked(
+        &self,
+        claims: &Claims,
+        client: Option<ClientId>,
+    ) -> Result<(), Problem> {
+        let now_s = self.now().unix / 1000;
+        let revocations = self.hub.revocations();
+        revocations
+            .check(claims, client, now_s)
+            .map_err(|revoked| Problem::new(Code::Revoked, revoked.to_string()))
+    }
+
+    /// Ends the streams of all whose right was revoked meanwhile; gives how many clients.
+    pub(crate) fn end_revoked(&self) -> usize {
+        let ended = self
+            .clients
+            .end(|client, claims| self.check_revoked(claims, Some(client)).err());
+        self.stats.revoked.add(ended as u64);
+        ended
+    }
+
+    /// What holds now.
+    pub(crate) fn policy(&self) -> Guard<Arc<Policy>> {
+        self.policy.load()
+    }
+
+    /// Changes with every [`reload`](Self::reload).
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        self.hub.limits()
     }
 
     /// What a read needs of the time: the wall is not asked.
@@ -114,41 +184,13 @@ impl App {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Tells every stream that the server goes away; new ones are told the same.
-    pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        for signal in self.lock_streams().values() {
-            signal.ring(NO_CHANNEL);
-        }
-    }
-
-    /// Makes a stream known, so that it can be told; it is known until the guard goes.
-    pub(crate) fn register(self: &Arc<Self>, signal: Arc<Signal>) -> Registered {
-        let id = self.next_stream.fetch_add(1, Ordering::Relaxed);
-        // Rung at once if the server began to stop before the stream was known.
-        self.lock_streams().insert(id, signal.clone());
-        if self.stopping() {
-            signal.ring(NO_CHANNEL);
-        }
-        Registered {
-            app: self.clone(),
-            id,
-        }
-    }
-
-    fn lock_streams(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Signal>>> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A stream that the app knows.
-pub(crate) struct Registered {
-    app: Arc<App>,
-    id: u64,
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        self.app.lock_streams().remove(&self.id);
+    /// Bytes that nobody can guess.
+    pub(crate) fn random(&self) -> Result<[u8; 32], Problem> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            tracing::error!(%error, "the system gives no random numbers");
+            Problem::new(Code::Internal, "the system gives no random numbers")
+        })?;
+        Ok(bytes)
     }
 }

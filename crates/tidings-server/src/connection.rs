@@ -11,46 +11,34 @@ use tidings_protocol::http2::PREFACE;
 use tidings_protocol::{Code, Problem};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
 use crate::app::App;
-use crate::tls::TlsKeys;
+use crate::tls::{TlsKeys, TlsSlot};
 use crate::transport::pump;
 use crate::transport::wire::Socket;
-use crate::via::Via;
+use crate::visit::Visit;
 use crate::{http1, http2};
 
 /// Bytes of the first read: the head of most requests.
 const FIRST_READ: usize = 2 << 10;
 
 /// Serves a connection to its end.
-pub async fn serve(
-    app: Arc<App>,
-    socket: TcpStream,
-    tls: Option<TlsKeys>,
-    via: Via,
-    stop: watch::Receiver<bool>,
-) {
-    match tls {
-        None => clear(app, socket, via, stop).await,
+pub async fn serve(visit: Arc<Visit>, socket: TcpStream) {
+    match visit.door.tls().map(TlsSlot::keys) {
+        None => clear(visit, socket).await,
         // In boxes, here and below: what is needed at first, or by some, is not every connection's
         // memory.
-        Some(keys) => Box::pin(secure(app, socket, keys, via, stop)).await,
+        Some(keys) => Box::pin(secure(visit, socket, keys)).await,
     }
 }
 
 /// With TLS the two have agreed on a protocol (ALPN, RFC 7301).
-async fn secure(
-    app: Arc<App>,
-    socket: TcpStream,
-    keys: TlsKeys,
-    via: Via,
-    stop: watch::Receiver<bool>,
-) {
-    let time = app.limits().head_time;
-    let handshake = Box::pin(timeout(time, handshake(&app, socket, &keys)));
+async fn secure(visit: Arc<Visit>, socket: TcpStream, keys: TlsKeys) {
+    let app = visit.app();
+    let handshake = handshake(app, socket, &keys);
+    let handshake = Box::pin(timeout(app.limits().head_time, handshake));
     let io = tokio::select! {
         handshake = handshake => match handshake {
             Ok(Some(io)) => io,
@@ -59,16 +47,12 @@ async fn secure(
                 return;
             }
         },
-        () = stopping(stop.clone()) => return,
-    };
-    let via = Via {
-        secure: true,
-        ..via
+        () = visit.door.stopping() => return,
     };
     if io.get_ref().1.alpn_protocol() == Some(b"h2") {
-        Box::pin(http2::serve(app, io, Bytes::new(), via, stop)).await;
+        Box::pin(http2::serve(visit, io, Bytes::new())).await;
     } else {
-        http1::serve(app, io, Bytes::new(), via, stop).await;
+        http1::serve(visit, io, Bytes::new()).await;
     }
 }
 
@@ -99,10 +83,11 @@ async fn handshake(
 }
 
 /// In clear the client's first bytes say whether it speaks HTTP/2 (RFC 9113 section 3.3).
-async fn clear<IO>(app: Arc<App>, mut io: IO, via: Via, stop: watch::Receiver<bool>)
+async fn clear<IO>(visit: Arc<Visit>, mut io: IO)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let app = visit.app();
     let first = Box::pin(timeout(app.limits().head_time, first_bytes(&mut io)));
     let before = tokio::select! {
         first = first => match first {
@@ -114,18 +99,13 @@ where
             }
         },
         // Nothing was asked yet.
-        () = stopping(stop.clone()) => return,
+        () = visit.door.stopping() => return,
     };
-    if before.starts_with(PREFACE) {
-        Box::pin(http2::serve(app, io, before, via, stop)).await;
+    if before.starts_with(PREFACE) && visit.door.redirects_to().is_none() {
+        Box::pin(http2::serve(visit, io, before)).await;
     } else {
-        http1::serve(app, io, before, via, stop).await;
+        http1::serve(visit, io, before).await;
     }
-}
-
-async fn stopping(mut stop: watch::Receiver<bool>) {
-    // Without a sender the server is gone.
-    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Reads until the bytes are the whole preface or cannot become it.

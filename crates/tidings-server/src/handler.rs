@@ -6,27 +6,30 @@ use bytes::Bytes;
 use http::header;
 use http::{Method, StatusCode, request};
 use tidings_core::ChannelName;
-use tidings_protocol::command::{Read, parse_body};
+use tidings_protocol::command::{Read, Session, parse_body};
 use tidings_protocol::websocket as ws;
 use tidings_protocol::{Code, Problem};
 
 use crate::app::App;
+use crate::identity::identify;
+use crate::publish::Publisher;
 use crate::query::channel_of_segment;
-use crate::reading::{Reading, asked, query, wishes};
+use crate::reading::{Reading, asked, own_inbox, query, wishes};
 use crate::refuse::{refuse, unavailable};
 use crate::reply::{Answer, Reply, answer, close, empty};
 use crate::request_body::RequestBody;
 use crate::start::{start, websocket};
 use crate::stats::Transport;
 use crate::via::via;
-use crate::{metrics, page, publish, request_body, stats_channel};
+use crate::{admin, identity, metrics, page, presence, publish, request_body, stats_channel};
 
 type Handled = Result<Reply, Problem>;
 
 /// Answers a request, or says which stream takes the connection over.
 pub async fn handle<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body: &mut B) -> Reply {
     app.stats.requests.add(1);
-    let admitted = app.access.check(head);
+    let policy = app.policy();
+    let admitted = policy.access.check(head);
     let (handled, admitted) = match admitted {
         Ok(()) => (route(app, head, body).await, true),
         // A probe comes by whatever name or address it has, and learns nothing but "ok".
@@ -47,7 +50,7 @@ pub async fn handle<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body:
     }
     if admitted {
         let origin = head.headers.get(header::ORIGIN);
-        app.access.cors(origin, reply.headers_mut());
+        policy.access.cors(origin, reply.headers_mut());
     }
     reply
 }
@@ -65,17 +68,50 @@ async fn route<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body: &mut
     match path {
         "/channels" => channel(app, head, None, body).await,
         "/read" => read(app, head, body).await,
-        "/publish" => {
-            publish::takes_messages(app)?;
-            let body = request_body::read(body, app.limits().body_bytes, app.limits()).await?;
-            Ok(publish::batch(app, &query(head)?, &body).await?.into())
+        "/publish" => batch(app, head, body).await,
+        "/presence" => Ok(presence::answer(app, head, None).await?.into()),
+        "/session" => session(app, head, body).await,
+        "/tickets" => {
+            let answer = identity::answer_ticket(app, head, &query(head)?).await?;
+            Ok(answer.into())
         }
         _ => match path.strip_prefix("/channels/") {
-            Some(segment) => channel(app, head, Some(channel_of_segment(segment)), body).await,
+            Some(segment) => match segment.strip_suffix("/presence") {
+                Some(of) => {
+                    let of = channel_of_segment(of)?;
+                    Ok(presence::answer(app, head, Some(of)).await?.into())
+                }
+                None => channel(app, head, Some(channel_of_segment(segment)), body).await,
+            },
             None if via(head).guest => Err(missing()),
-            None => Ok(operations(app, path).await?.into()),
+            None => match admin::route(app, head, body).await {
+                Some(answered) => Ok(answered?.into()),
+                None => Ok(operations(app, head).await?.into()),
+            },
         },
     }
+}
+
+/// `POST /publish`.
+async fn batch<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body: &mut B) -> Handled {
+    let query = query(head)?;
+    // Before the body is waited for.
+    let who = identify(app, head, &query, None).await?;
+    let body = request_body::read(body, app.limits().body_bytes, app.limits()).await?;
+    let publisher = Publisher::of(app, &who, head);
+    Ok(publish::batch(app, &publisher, &query, &body).await?.into())
+}
+
+/// `POST /session`.
+async fn session<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body: &mut B) -> Handled {
+    let body = request_body::read(body, app.limits().body_bytes, app.limits()).await?;
+    let given: Session = match body.is_empty() {
+        true => Session::default(),
+        false => parse_body(&body, "{\"session\":…}, or no body")?,
+    };
+    let query = query(head)?;
+    let answer = identity::answer_session(app, head, &query, given.session.as_deref()).await?;
+    Ok(answer.into())
 }
 
 fn missing() -> Problem {
@@ -102,15 +138,18 @@ async fn channel<B: RequestBody>(
         Some(name) => name?,
         None => query.take_name()?,
     };
+    let who = identify(app, head, &query, None).await?;
+    let name = own_inbox(name, &who.claims, who.client)?;
+    let publisher = Publisher::of(app, &who, head);
     if head.method == Method::DELETE {
-        return Ok(publish::clear(app, name, &query).await?.into());
+        let answer = publish::clear(app, &publisher, name, &query).await?;
+        return Ok(answer.into());
     }
     // Before the body is waited for.
-    publish::may_publish(app, &name)?;
+    publisher.may(app, &name)?;
     let body = message_body(app, &name, body).await?;
-    Ok(publish::one(app, name, &query, &head.headers, body)
-        .await?
-        .into())
+    let answer = publish::one(app, &publisher, name, &query, &head.headers, body).await?;
+    Ok(answer.into())
 }
 
 async fn message_body<B: RequestBody>(
@@ -134,7 +173,9 @@ async fn read<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body: &mut 
         &body,
         "{\"channels\":[{\"name\":…,\"after\":…}],\"wait\":…}",
     )?;
-    let reading = Reading::from_body(app, body, &query(head)?, &head.headers, wishes(head))?;
+    let query = query(head)?;
+    let who = identify(app, head, &query, body.session.as_deref()).await?;
+    let reading = Reading::from_body(app, body, &query, &head.headers, wishes(head), who)?;
     start(app, head, reading).await
 }
 
@@ -146,12 +187,18 @@ async fn open(
     has_body: bool,
 ) -> Handled {
     let wishes = wishes(head);
-    let reading = || {
+    let reading = async {
         let name = name.transpose()?;
-        Reading::from_url(app, name, &query(head)?, &head.headers, wishes)
+        let query = query(head)?;
+        let mut who = identify(app, head, &query, None).await?;
+        if wishes.upgrade {
+            // A stream is a client; others are one when they say which.
+            who.client.get_or_insert_with(|| app.new_client());
+        }
+        Reading::from_url(app, name, &query, &head.headers, wishes, who)
     };
     if wishes.upgrade {
-        return websocket(app, head, reading()).await;
+        return websocket(app, head, reading.await).await;
     }
     if head.headers.contains_key(header::SEC_WEBSOCKET_KEY) && asked(head).is_none() {
         return Err(Problem::new(
@@ -165,7 +212,7 @@ async fn open(
             "a GET here has no body; POST /read takes one",
         ));
     }
-    let mut reading = reading()?;
+    let mut reading = reading.await?;
     if head.method == Method::HEAD {
         reading.transport = Transport::Poll;
     }
@@ -173,20 +220,22 @@ async fn open(
 }
 
 /// What a server of its own has besides its channels.
-async fn operations(app: &Arc<App>, path: &str) -> Result<Answer, Problem> {
+async fn operations(app: &Arc<App>, head: &request::Parts) -> Result<Answer, Problem> {
     let text = |body| answer(StatusCode::OK, "text/plain; charset=utf-8", body);
-    match path {
+    match head.uri.path() {
         "/healthz" => Ok(text("ok\n")),
         "/readyz" => {
             stats_channel::probe(app).await?;
             Ok(text("ready\n"))
         }
-        "/metrics" => Ok(answer(
-            StatusCode::OK,
-            metrics::CONTENT_TYPE,
-            metrics::render(app),
-        )),
-        _ => page::file(path).ok_or_else(missing),
+        "/metrics" => {
+            admin::may_watch(app, head).await?;
+            let figures = metrics::render(app);
+            Ok(answer(StatusCode::OK, metrics::CONTENT_TYPE, figures))
+        }
+        path => page::file(path)
+            .filter(|_| admin::shows_page(app, head))
+            .ok_or_else(missing),
     }
 }
 
@@ -207,16 +256,18 @@ pub fn is_channel(head: &request::Parts) -> bool {
 
 fn preflight(app: &App) -> Answer {
     let mut answer = empty(StatusCode::NO_CONTENT);
-    app.access.preflight(answer.headers_mut());
+    app.policy().access.preflight(answer.headers_mut());
     answer
 }
 
 /// The methods that a path takes, as `Allow` lists them (RFC 9110 section 10.2.1).
 pub fn methods(path: &str) -> &'static str {
     match path {
-        "/read" | "/publish" => "POST, OPTIONS",
+        "/read" | "/publish" | "/session" | "/tickets" => "POST, OPTIONS",
+        _ if path.ends_with("/presence") => "GET, HEAD, OPTIONS",
         "/channels" => "GET, HEAD, POST, DELETE, OPTIONS",
         _ if path.starts_with("/channels/") => "GET, HEAD, POST, DELETE, OPTIONS",
+        _ if path.starts_with("/admin/") => admin::methods(path),
         _ => "GET, HEAD, OPTIONS",
     }
 }

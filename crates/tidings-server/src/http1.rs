@@ -24,15 +24,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tidings_core::Limits;
 use tidings_protocol::{Code, Problem};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::app::App;
 use crate::handler::handle;
+use crate::redirect::redirect;
 use crate::reply::{Answer, Reply, Takeover};
 use crate::transport::wire::Socket;
 use crate::transport::{End, Session, Stream, pump};
-use crate::via::Via;
+use crate::visit::Visit;
 use crate::write_deadline::WriteDeadline;
 
 pub use head::last_words;
@@ -46,22 +46,17 @@ pub struct Leaving {
 }
 
 /// Serves a connection, of which `before` was read already, to its end.
-pub async fn serve<IO>(
-    app: Arc<App>,
-    mut io: IO,
-    mut before: Bytes,
-    via: Via,
-    stop: watch::Receiver<bool>,
-) where
+pub async fn serve<IO>(visit: Arc<Visit>, mut io: IO, mut before: Bytes)
+where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     loop {
         // Boxed, so that what the library needs is not part of every stream's memory.
-        let requests = Box::pin(requests(&app, Rewind::new(io, before), via, stop.clone()));
+        let requests = Box::pin(requests(&visit, Rewind::new(io, before)));
         let Some((mut socket, unread, leaving)) = requests.await else {
             return;
         };
-        let Some(rest) = stream(&app, &mut socket, unread, leaving).await else {
+        let Some(rest) = stream(visit.app(), &mut socket, unread, leaving).await else {
             return;
         };
         (io, before) = (socket, rest);
@@ -110,32 +105,27 @@ fn heard<S: Session>(mut session: Box<S>, unread: Bytes) -> Box<S> {
 }
 
 /// Answers requests until the connection ends or one of them becomes a stream.
-async fn requests<IO>(
-    app: &Arc<App>,
-    io: Rewind<IO>,
-    via: Via,
-    mut stop: watch::Receiver<bool>,
-) -> Option<(IO, Bytes, Box<Leaving>)>
+async fn requests<IO>(visit: &Arc<Visit>, io: Rewind<IO>) -> Option<(IO, Bytes, Box<Leaving>)>
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let exit = io.exit.clone();
-    let limits = app.limits();
+    let (app, limits) = (visit.app(), visit.app().limits());
     let service = {
-        let (app, exit) = (app.clone(), exit.clone());
+        let (visit, exit) = (visit.clone(), exit.clone());
         // Boxed: the library wants to move it.
-        service_fn(move |request| Box::pin(answer(app.clone(), exit.clone(), via, request)))
+        service_fn(move |request| Box::pin(answer(visit.clone(), exit.clone(), request)))
     };
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
         .max_headers(limits.head_fields)
         .max_buf_size(limits.head_bytes.max(8 << 10))
-        .keep_alive(!via.full)
+        .keep_alive(visit.full.is_none())
         // Who ends its own side after a request still gets the answer.
         .half_close(true)
         .serve_connection(TokioIo::new(io), service);
-    let mut stopping = pin!(async move { stop.wait_for(|stop| *stop).await.map(drop) });
+    let mut stopping = pin!(visit.door.stopping());
     let mut told = false;
     let mut deadline = WriteDeadline::new(limits.write_time);
     let ended = poll_fn(|cx| {
@@ -210,14 +200,19 @@ async fn tell_error<IO: AsyncWrite + Unpin>(
 }
 
 async fn answer(
-    app: Arc<App>,
+    visit: Arc<Visit>,
     exit: Arc<Exit>,
-    via: Via,
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
+    visit.arrived();
     let (mut head, mut body) = request.into_parts();
-    via.note(&mut head);
-    let reply = handle(&app, &head, &mut body).await;
+    let reply = match visit.door.redirects_to() {
+        Some(port) => redirect(visit.app(), &mut head, port).into(),
+        None => {
+            visit.via(&head.headers).note(&mut head);
+            handle(visit.app(), &head, &mut body).await
+        }
+    };
     exit.answered();
     match reply {
         Reply::Answer(answer) => Ok(answer),

@@ -21,14 +21,13 @@ use h2::server::{Builder, Connection, SendResponse};
 use http::Request;
 use tidings_core::Limits;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::app::App;
 use crate::contain::contain;
 use crate::transport::pump;
 use crate::transport::wire::Socket;
-use crate::via::Via;
+use crate::visit::Visit;
 use crate::write_deadline::WriteDeadline;
 
 use watched::{Watch, Watched};
@@ -42,21 +41,17 @@ const CONNECTION_WINDOW: u32 = 1 << 20;
 const SEND_BUFFER: usize = 16 << 10;
 
 /// Serves a connection, of which `before` was read already, to its end.
-pub async fn serve<IO>(
-    app: Arc<App>,
-    mut io: IO,
-    before: Bytes,
-    via: Via,
-    stop: watch::Receiver<bool>,
-) where
+pub async fn serve<IO>(visit: Arc<Visit>, mut io: IO, before: Bytes)
+where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let watch = Arc::new(Watch::default());
+    let app = visit.app().clone();
     let streams = u32::try_from(app.limits().streams).unwrap_or(u32::MAX);
     let watched = Watched::new(&mut io, before, streams, watch.clone());
     let handshake = Box::pin(builder(app.limits(), streams).handshake(watched));
     match timeout(app.limits().head_time, handshake).await {
-        Ok(Ok(connection)) => Driver::new(app, connection, watch, via).run(stop).await,
+        Ok(Ok(connection)) => Driver::new(visit, connection, watch).run().await,
         _ => app.stats.http2_errors.add(1),
     }
     pump::linger(&mut Socket::bare(&mut io)).await;
@@ -78,7 +73,7 @@ struct Driver<IO> {
     app: Arc<App>,
     connection: Connection<IO, Bytes>,
     watch: Arc<Watch>,
-    via: Via,
+    visit: Arc<Visit>,
     /// Held once more by every stream.
     streams: Arc<()>,
     idle: Idle,
@@ -104,7 +99,8 @@ enum Ended {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
-    fn new(app: Arc<App>, connection: Connection<IO, Bytes>, watch: Arc<Watch>, via: Via) -> Self {
+    fn new(visit: Arc<Visit>, connection: Connection<IO, Bytes>, watch: Arc<Watch>) -> Self {
+        let app = visit.app().clone();
         Self {
             streams: Arc::new(()),
             idle: Idle::new(app.limits().head_time),
@@ -112,13 +108,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             app,
             connection,
             watch,
-            via,
+            visit,
             stopping: false,
         }
     }
 
-    async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut stopping = pin!(async move { stop.wait_for(|stop| *stop).await.map(drop) });
+    async fn run(mut self) {
+        let door = self.visit.door.clone();
+        let mut stopping = pin!(door.stopping());
         let ended = poll_fn(|cx| {
             if !self.stopping && stopping.as_mut().poll(cx).is_ready() {
                 self.stopping = true;
@@ -176,7 +173,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
 
     fn begin(&mut self, request: Request<h2::RecvStream>, respond: SendResponse<Bytes>) {
         self.idle.used = true;
-        let (app, via, held) = (self.app.clone(), self.via, self.streams.clone());
+        self.visit.arrived();
+        let via = self.visit.via(request.headers());
+        let (app, held) = (self.app.clone(), self.streams.clone());
         let watch = self.watch.clone();
         tokio::spawn(async move {
             contain(
@@ -186,7 +185,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             .await;
             drop(held);
         });
-        if self.via.full {
+        if via.full.is_some() {
             self.connection.graceful_shutdown();
         }
     }

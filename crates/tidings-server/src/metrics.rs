@@ -47,26 +47,11 @@ impl Collector for Figures {
 impl Figures {
     fn server(&self, out: &mut Out<'_, '_>) -> fmt::Result {
         let (stats, clock) = (&self.0.stats, &self.0.clock);
+        self.edge(out)?;
         out.gauge(
             "uptime_seconds",
             "Seconds since the start",
             clock.uptime().as_secs() as i64,
-        )?;
-        out.gauge("connections", "Open connections", stats.connections.get())?;
-        out.counter(
-            "connections_accepted",
-            "Connections accepted",
-            &stats.accepted,
-        )?;
-        out.counter(
-            "connections_turned_away",
-            "Connections over the limit",
-            &stats.turned_away,
-        )?;
-        out.counter(
-            "accept_errors",
-            "Connections that could not be accepted",
-            &stats.accept_errors,
         )?;
         out.counter("requests", "Requests judged", &stats.requests)?;
         out.counter("panics", "Connections that ended by a panic", &stats.panics)?;
@@ -109,6 +94,58 @@ impl Figures {
             .iter()
             .map(|code| (code.as_str(), stats.refusals[code.index()].get()));
         out.counters("refusals", "Refusals by code", "code", refusals)
+    }
+
+    /// Who comes, and who is kept out before a request is judged.
+    fn edge(&self, out: &mut Out<'_, '_>) -> fmt::Result {
+        let stats = &self.0.stats;
+        out.gauge("connections", "Open connections", stats.connections.get())?;
+        out.gauge(
+            "handshakes",
+            "Open connections from which no whole request came yet",
+            stats.handshakes.get(),
+        )?;
+        let counters = [
+            (
+                "connections_accepted",
+                "Connections accepted",
+                &stats.accepted,
+            ),
+            (
+                "connections_turned_away",
+                "Connections over the limit",
+                &stats.turned_away,
+            ),
+            (
+                "connections_crowded",
+                "Connections over the limit of their address",
+                &stats.crowded,
+            ),
+            (
+                "admin_connections_turned_away",
+                "Connections of administration over their limit",
+                &stats.admin_turned_away,
+            ),
+            (
+                "handshakes_refused",
+                "Connections closed because too many had said nothing yet",
+                &stats.handshakes_refused,
+            ),
+            (
+                "proxy_errors",
+                "Connections closed for their PROXY header or for want of trust in its proxy",
+                &stats.proxy_errors,
+            ),
+            ("redirects", "Requests sent to HTTPS", &stats.redirects),
+            (
+                "accept_errors",
+                "Connections that could not be accepted",
+                &stats.accept_errors,
+            ),
+        ];
+        counters
+            .into_iter()
+            .try_for_each(|(name, help, counter)| out.counter(name, help, counter))
     }
 
     fn hub(&self, out: &mut Out<'_, '_>) -> fmt::Result {

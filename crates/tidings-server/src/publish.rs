@@ -5,31 +5,81 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::{self, HeaderName};
+use http::{HeaderMap, request};
 use tidings_core::{
-    Action, ChannelName, Claims, ClientId, Draft, EventName, Limits, Payload, Sender,
+    Action, ChannelName, Claims, ClientId, Draft, EventName, Limits, Payload, PayloadKind, Sender,
 };
 use tidings_protocol::command::{Batch, Outgoing, parse_body};
 use tidings_protocol::{Code, Problem, envelope, payload};
 
 use crate::access::single;
+use crate::address::AddressKey;
 use crate::app::App;
+use crate::charge::{charge, delivered};
+use crate::identity::Who;
 use crate::query::{Query, invalid};
+use crate::reading::own_inbox;
 use crate::reply::{Answer, json};
+use crate::via::address;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Who publishes.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    /// What is known of them.
+    pub claims: Arc<Claims>,
+    /// The client, where it is one.
+    pub client: Option<ClientId>,
+    /// Where they are.
+    pub address: Option<AddressKey>,
+}
+
+impl Publisher {
+    /// Who asks by a request.
+    pub fn of(app: &App, who: &Who, head: &request::Parts) -> Self {
+        Self {
+            claims: who.claims.clone(),
+            client: who.client,
+            address: address(app, head),
+        }
+    }
+
+    /// As readers see them. What a sender says of itself gets nowhere.
+    fn sender(&self) -> Sender {
+        Sender {
+            client: self.client,
+            user: self.claims.user.clone(),
+        }
+    }
+
+    /// Whether they may publish to a channel, and it is one.
+    pub fn may(&self, app: &App, channel: &ChannelName) -> Result<(), Problem> {
+        app.may(Action::Publish, channel, &self.claims, self.client)
+    }
+}
 
 /// `POST /channels/NAME`: the body is the message.
 pub async fn one(
     app: &App,
+    publisher: &Publisher,
     channel: ChannelName,
     query: &Query,
     headers: &HeaderMap,
     body: Bytes,
 ) -> Result<Answer, Problem> {
-    query.only(&["event", "ephemeral", "close", "key", "user"])?;
-    may_publish(app, &channel)?;
+    query.only(&[
+        "event",
+        "ephemeral",
+        "close",
+        "key",
+        "topic",
+        "echo",
+        "exclude",
+        "user",
+        "ticket",
+    ])?;
     let close = query.flag("close")?.unwrap_or(false);
     let key = single(headers, &IDEMPOTENCY_KEY)?.map(str::to_owned);
     let key = key.or(query.one("key")?.map(str::to_owned));
@@ -44,23 +94,24 @@ pub async fn one(
         ephemeral: query.flag("ephemeral")?.unwrap_or(false),
         close,
         key: key.as_deref().map(check_key).transpose()?,
-        from: Sender {
-            client: None,
-            user: query.user(),
-        },
+        topic: query.one("topic")?.map(check_topic).transpose()?,
+        from: publisher.sender(),
+        exclude: excluded(publisher, query.flag("echo")?, query.one("exclude")?)?,
         ..empty_draft(channel)
     };
-    check(app, &draft)?;
-    publish(app, draft).await.map(json)
+    let draft = checked(app, draft)?;
+    charge(app, publisher, std::slice::from_ref(&draft))?;
+    publish(app, publisher, draft).await.map(json)
 }
 
 /// `POST /publish`: many messages, all checked before the first is published.
-pub async fn batch(app: &App, query: &Query, body: &[u8]) -> Result<Answer, Problem> {
-    query.only(&["user"])?;
-    let from = Sender {
-        client: None,
-        user: query.user(),
-    };
+pub async fn batch(
+    app: &App,
+    publisher: &Publisher,
+    query: &Query,
+    body: &[u8],
+) -> Result<Answer, Problem> {
+    query.only(&["user", "ticket"])?;
     let batch: Batch<'_> = parse_body(body, "{\"messages\":[{\"channel\":…,\"data\":…}]}")?;
     let max = app.limits().batch_messages;
     if batch.messages.is_empty() {
@@ -78,7 +129,7 @@ pub async fn batch(app: &App, query: &Query, body: &[u8]) -> Result<Answer, Prob
     }
     let mut drafts = Vec::with_capacity(batch.messages.len());
     for (index, message) in batch.messages.iter().enumerate() {
-        let draft = draft(app, message, &from, None).map_err(|problem| {
+        let draft = draft(app, publisher, message).map_err(|problem| {
             Problem::new(
                 problem.code,
                 format!("messages[{index}]: {}", problem.detail),
@@ -86,10 +137,11 @@ pub async fn batch(app: &App, query: &Query, body: &[u8]) -> Result<Answer, Prob
         })?;
         drafts.push(draft);
     }
+    charge(app, publisher, &drafts)?;
     let mut results = Vec::with_capacity(drafts.len());
     for draft in drafts {
         // One that fails now (its channel has ended) does not undo the others; its result says so.
-        results.push(match publish(app, draft).await {
+        results.push(match publish(app, publisher, draft).await {
             Ok(receipt) => receipt,
             Err(problem) => {
                 app.stats.refused(&problem);
@@ -101,9 +153,14 @@ pub async fn batch(app: &App, query: &Query, body: &[u8]) -> Result<Answer, Prob
 }
 
 /// `DELETE /channels/NAME`.
-pub async fn clear(app: &App, channel: ChannelName, query: &Query) -> Result<Answer, Problem> {
-    query.only(&["user"])?;
-    may_publish(app, &channel)?;
+pub async fn clear(
+    app: &App,
+    publisher: &Publisher,
+    channel: ChannelName,
+    query: &Query,
+) -> Result<Answer, Problem> {
+    query.only(&["user", "ticket"])?;
+    publisher.may(app, &channel)?;
     let position = app.hub.clear(&channel, app.now()).await?;
     let name = serde_json::to_string(channel.as_str()).expect("a string serialises");
     Ok(json(format!(
@@ -113,23 +170,10 @@ pub async fn clear(app: &App, channel: ChannelName, query: &Query) -> Result<Ans
 }
 
 /// Checks a message of a command or batch: name, right, event, key, payload and size.
-pub fn draft(
-    app: &App,
-    message: &Outgoing<'_>,
-    from: &Sender,
-    me: Option<ClientId>,
-) -> Result<Draft, Problem> {
+pub fn draft(app: &App, publisher: &Publisher, message: &Outgoing<'_>) -> Result<Draft, Problem> {
     let channel = ChannelName::parse(&message.channel)?;
-    may_publish(app, &channel)?;
-    let exclude = match message.echo {
-        Some(false) if me.is_none() => {
-            return Err(invalid(
-                "`echo` works on a WebSocket, where the server knows who you are".into(),
-            ));
-        }
-        Some(false) => me,
-        _ => None,
-    };
+    let channel = own_inbox(channel, &publisher.claims, publisher.client)?;
+    publisher.may(app, &channel)?;
     let draft = Draft {
         event: event_name(app, message.event.as_deref())?,
         payload: Some(payload::from_data(
@@ -138,26 +182,71 @@ pub fn draft(
         )?),
         ephemeral: message.ephemeral,
         key: message.key.as_deref().map(check_key).transpose()?,
-        from: from.clone(),
-        exclude,
+        topic: message.topic.as_deref().map(check_topic).transpose()?,
+        from: publisher.sender(),
+        exclude: excluded(publisher, message.echo, message.exclude.as_deref())?,
         ..empty_draft(channel)
     };
-    check(app, &draft)?;
+    checked(app, draft)
+}
+
+/// The client that a message is not for: who sends it (`echo=false`), or whom a backend names.
+fn excluded(
+    publisher: &Publisher,
+    echo: Option<bool>,
+    exclude: Option<&str>,
+) -> Result<Option<ClientId>, Problem> {
+    match (echo, exclude) {
+        (Some(false), None) => publisher.client.map(Some).ok_or_else(|| {
+            invalid(
+                "`echo=false` leaves out the client that sends: say which by Tidings-Session, or use a WebSocket"
+                    .into(),
+            )
+        }),
+        (_, Some(client)) if publisher.claims.is_backend() => client
+            .parse()
+            .map(Some)
+            .map_err(|_| invalid("`exclude` is a client's id, as `hello` says it".into())),
+        (_, Some(_)) => Err(invalid(
+            "`exclude` is for backends; a client leaves out itself with `echo=false`".into(),
+        )),
+        _ => Ok(None),
+    }
+}
+
+/// The message as the rules of its channel have it.
+fn checked(app: &App, mut draft: Draft) -> Result<Draft, Problem> {
+    draft.ephemeral |= app.hub.rules(&draft.channel).ephemeral && draft.payload.is_some();
+    check(app, &mut draft)?;
     Ok(draft)
 }
 
-/// Refuses what is no message: a payload over the limit of its channel, an end that nobody keeps.
-pub fn check(app: &App, draft: &Draft) -> Result<(), Problem> {
+/// Refuses what is no message: a payload over the limit of its channel, an end that nobody keeps. Finds
+/// what it is about, where the rules of its channel say how.
+pub fn check(app: &App, draft: &mut Draft) -> Result<(), Problem> {
     if draft.ephemeral && draft.close {
         return Err(invalid(
             "a channel's last message is not ephemeral: leave out `ephemeral` or `close`".into(),
         ));
     }
-    let max = app.hub.rules(&draft.channel).message_bytes;
-    match &draft.payload {
-        Some(payload) if payload.bytes.len() > max => Err(too_large(&draft.channel, max)),
-        _ => Ok(()),
+    let rules = app.hub.rules(&draft.channel);
+    let max = rules.message_bytes;
+    if let Some(payload) = &draft.payload
+        && payload.bytes.len() > max
+    {
+        return Err(too_large(&draft.channel, max));
     }
+    if let Some(pointer) = rules.lag.pointer() {
+        draft.topic = draft.payload.as_ref().and_then(|p| topic_at(p, pointer));
+    }
+    Ok(())
+}
+
+/// What a payload is about: the value at the pointer, as JSON.
+fn topic_at(payload: &Payload, pointer: &str) -> Option<Box<str>> {
+    let is_json = payload.kind == PayloadKind::Json;
+    let topic = is_json.then(|| payload::at_pointer(&payload.bytes, pointer))?;
+    topic.map(Into::into)
 }
 
 /// A message over the limit of its channel.
@@ -168,28 +257,11 @@ pub fn too_large(channel: &ChannelName, max: usize) -> Problem {
     Problem::new(Code::MessageTooLarge, detail)
 }
 
-/// Whether clients may publish there.
-pub fn may_publish(app: &App, channel: &ChannelName) -> Result<(), Problem> {
-    takes_messages(app)?;
-    let anonymous = Claims::anonymous();
-    Ok(app.hub.may(Action::Publish, channel, &anonymous, None)?)
-}
-
-/// Whether clients may publish at all.
-pub fn takes_messages(app: &App) -> Result<(), Problem> {
-    match app.access.read_only {
-        false => Ok(()),
-        true => Err(Problem::new(
-            Code::Forbidden,
-            "clients only read here: the application publishes",
-        )),
-    }
-}
-
 /// Publishes what was checked; gives the answer as JSON.
-async fn publish(app: &App, draft: Draft) -> Result<String, Problem> {
+async fn publish(app: &App, publisher: &Publisher, draft: Draft) -> Result<String, Problem> {
     let channel = draft.channel.clone();
     let receipt = app.hub.publish(draft, app.now()).await?;
+    delivered(app, publisher, receipt.subscribers);
     if receipt.subscribers > 0 {
         readers_first().await;
     }
@@ -234,6 +306,17 @@ pub fn check_key(key: &str) -> Result<Box<str>, Problem> {
     Ok(key.into())
 }
 
+/// Checks and takes what a message is about.
+fn check_topic(topic: &str) -> Result<Box<str>, Problem> {
+    if topic.is_empty() || topic.len() > Limits::TOPIC_BYTES || topic.contains(char::is_control) {
+        return Err(invalid(format!(
+            "`topic` has 1 to {} bytes of UTF-8 and no control character",
+            Limits::TOPIC_BYTES
+        )));
+    }
+    Ok(topic.into())
+}
+
 fn empty_draft(channel: ChannelName) -> Draft {
     Draft::new(channel, Payload::empty())
 }
@@ -244,24 +327,19 @@ fn compact(body: Bytes) -> Bytes {
     Bytes::copy_from_slice(&body)
 }
 
-/// A draft without more than channel, payload and sender: what a raw WebSocket publishes.
+/// A draft of what a raw WebSocket publishes.
 pub fn raw_draft(
+    app: &App,
+    publisher: &Publisher,
     channel: ChannelName,
     payload: Payload,
-    from: Sender,
-    exclude: Option<ClientId>,
-) -> Draft {
-    Draft {
-        from,
-        exclude,
+    echo: bool,
+) -> Result<Draft, Problem> {
+    publisher.may(app, &channel)?;
+    let draft = Draft {
+        from: publisher.sender(),
+        exclude: publisher.client.filter(|_| !echo),
         ..Draft::new(channel, payload)
-    }
-}
-
-/// Who publishes on a WebSocket.
-pub fn sender(client: ClientId, user: Option<&Arc<str>>) -> Sender {
-    Sender {
-        client: Some(client),
-        user: user.cloned(),
-    }
+    };
+    checked(app, draft)
 }

@@ -1,6 +1,5 @@
 //! Query parameters and path segments as text: decoded once, strictly.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::request;
@@ -8,21 +7,22 @@ use percent_encoding::percent_decode_str;
 use tidings_core::{ChannelName, Limits};
 use tidings_protocol::{Code, Problem};
 
-use crate::via::{User, Via, via};
+use crate::via::via;
 
-/// The parameters of a request, in order, and who asks.
+/// The parameters of a request, in order.
 pub struct Query {
     pairs: Vec<(String, String)>,
-    user: Option<Arc<str>>,
 }
 
 impl Query {
     /// The query of a request. Names that begin with `_` are left out: caches and proxies add them.
     pub fn of(head: &request::Parts) -> Result<Self, Problem> {
-        let mut query = Self::parse(head.uri.query())?;
-        let believed = query.believed_user(via(head))?;
-        let known = head.extensions.get::<User>().map(|user| user.0.clone());
-        query.user = known.or(believed);
+        let query = Self::parse(head.uri.query())?;
+        if via(head).guest && query.one("user")?.is_some() {
+            return Err(invalid(
+                "who the user is, is not the client's to say here: leave out `user`".into(),
+            ));
+        }
         Ok(query)
     }
 
@@ -39,7 +39,7 @@ impl Query {
                 pairs.push((name, decode(&value.replace('+', " "))?));
             }
         }
-        Ok(Self { pairs, user: None })
+        Ok(Self { pairs })
     }
 
     /// Refuses parameters that are not among `known`.
@@ -118,31 +118,21 @@ impl Query {
         }
     }
 
-    /// Who asks.
-    pub fn user(&self) -> Option<Arc<str>> {
-        self.user.clone()
-    }
-
-    /// Who asks, as an open server believes it.
-    fn believed_user(&self, via: Via) -> Result<Option<Arc<str>>, Problem> {
-        let Some(user) = self.one("user")? else {
-            return Ok(None);
+    /// Who asks, as the request says it.
+    pub fn user(&self) -> Result<Option<&str>, Problem> {
+        let user = self.one("user")?;
+        let bad = |user: &&str| {
+            user.is_empty()
+                || user.len() > Limits::USER_BYTES
+                || user.chars().any(|c| c.is_control() || c.is_whitespace())
         };
-        if via.guest {
-            return Err(invalid(
-                "who the user is, is not the client's to say here: leave out `user`".into(),
-            ));
-        }
-        if user.is_empty()
-            || user.len() > Limits::USER_BYTES
-            || user.chars().any(|c| c.is_control() || c.is_whitespace())
-        {
-            return Err(invalid(format!(
+        match user.filter(bad) {
+            Some(_) => Err(invalid(format!(
                 "`user` has 1 to {} bytes and no white space or control character",
                 Limits::USER_BYTES
-            )));
+            ))),
+            None => Ok(user),
         }
-        Ok(Some(user.into()))
     }
 }
 

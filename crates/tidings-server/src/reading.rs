@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, request};
-use tidings_core::{BrokerError, ChannelName, ClientId, Feed, Start};
+use serde_json::value::RawValue;
+use tidings_core::{Action, BrokerError, ChannelName, Claims, ClientId, Feed, Start};
 use tidings_protocol::command::Read;
 use tidings_protocol::cursor::Cursor;
 use tidings_protocol::start::{After, StartRule};
@@ -15,6 +16,8 @@ use tidings_protocol::{Code, Problem};
 
 use crate::access::single;
 use crate::app::App;
+use crate::identity::Who;
+use crate::presence::{Joins, Membership, PresenceWish};
 use crate::query::{Query, check_seconds, invalid};
 use crate::stats::Transport;
 use crate::via::via;
@@ -31,7 +34,11 @@ const PARAMETERS: &[&str] = &[
     "transport",
     "format",
     "echo",
+    "presence",
+    "join",
+    "info",
     "user",
+    "ticket",
 ];
 
 /// A reading, understood and allowed.
@@ -47,7 +54,10 @@ pub struct Reading {
     pub raw: bool,
     /// Raw WebSocket: what the client sends comes back to it.
     pub echo: bool,
-    pub user: Option<Arc<str>>,
+    /// Who reads.
+    pub who: Who,
+    /// The channels that the reader is a member of, and what others see of it.
+    pub joins: Option<Box<Joins>>,
 }
 
 /// A channel that is wanted, and where it starts.
@@ -72,6 +82,7 @@ impl Reading {
         query: &Query,
         headers: &HeaderMap,
         wishes: Wishes,
+        who: Who,
     ) -> Result<Self, Problem> {
         query.only(PARAMETERS)?;
         if path.is_some() && query.all("name").next().is_some() {
@@ -104,10 +115,17 @@ impl Reading {
                 .unwrap_or(app.limits().poll_messages_default),
             raw: raw(query.one("format")?)?,
             echo: query.flag("echo")?.unwrap_or(true),
-            user: query.user(),
+            joins: None,
+            who,
         };
         let afters: Vec<After> = query.all("after").map(After::parse).collect();
         reading.set_channels(names, afters)?;
+        let presence = PresenceWish {
+            reads: query.flag("presence")?.unwrap_or(false),
+            joins: query.flag("join")?.unwrap_or(false),
+            info: query.one("info")?,
+        };
+        reading.wish_presence(app, &presence)?;
         reading.check(app)
     }
 
@@ -118,8 +136,9 @@ impl Reading {
         query: &Query,
         headers: &HeaderMap,
         wishes: Wishes,
+        who: Who,
     ) -> Result<Self, Problem> {
-        query.only(&["user"])?;
+        query.only(&["user", "ticket"])?;
         let wait = body
             .wait
             .map(|wait| check_seconds("wait", wait))
@@ -141,7 +160,7 @@ impl Reading {
         if channels.is_empty() {
             return Err(invalid("`channels` names at least one channel".into()));
         }
-        Self {
+        let mut reading = Self {
             transport,
             channels,
             rule: StartRule {
@@ -153,9 +172,16 @@ impl Reading {
             limit: body.limit.unwrap_or(app.limits().poll_messages_default),
             raw: raw(body.format.as_deref())?,
             echo: true,
-            user: query.user(),
-        }
-        .check(app)
+            joins: None,
+            who,
+        };
+        let presence = PresenceWish {
+            reads: body.presence,
+            joins: body.join,
+            info: body.info.as_deref().map(RawValue::get),
+        };
+        reading.wish_presence(app, &presence)?;
+        reading.check(app)
     }
 
     fn set_channels(
@@ -186,6 +212,9 @@ impl Reading {
 
     fn check(mut self, app: &App) -> Result<Self, Problem> {
         let limits = app.limits();
+        for wanted in &mut self.channels {
+            wanted.name = own_inbox(wanted.name.clone(), &self.who.claims, self.who.client)?;
+        }
         if self.channels.len() > limits.channels_per_connection {
             return Err(Problem::new(
                 Code::TooManyChannels,
@@ -217,10 +246,34 @@ impl Reading {
         if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(invalid(format!("the channel `{}` stands twice", pair[0])));
         }
-        for wanted in &self.channels {
-            app.may_read(&wanted.name).map_err(|denied| {
-                Problem::new(Code::Forbidden, format!("`{}`: {denied}", wanted.name))
-            })?;
+        let Who { claims, client } = &self.who;
+        let denied: Vec<_> = self
+            .channels
+            .iter()
+            .filter_map(|wanted| {
+                let denied = app.may(Action::Subscribe, &wanted.name, claims, *client);
+                Some((&wanted.name, denied.err()?))
+            })
+            .collect();
+        let Some((_, first)) = denied.first() else {
+            return Ok(());
+        };
+        let names: Vec<_> = denied.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let detail = format!("{}: {}", names.join(", "), first.detail);
+        Err(Problem::new(first.code, detail))
+    }
+
+    /// Each channel's presence is read with it, or the reader is seen there.
+    fn wish_presence(&mut self, app: &App, wish: &PresenceWish<'_>) -> Result<(), Problem> {
+        let about: Vec<ChannelName> = self.channels.iter().map(|w| w.name.clone()).collect();
+        self.joins = Joins::of(app, &self.who, &about, wish)?.map(Box::new);
+        if wish.reads {
+            let presence = about.iter().map(|name| Wanted {
+                name: name.presence(),
+                after: None,
+                last: None,
+            });
+            self.channels.extend(presence);
         }
         Ok(())
     }
@@ -243,26 +296,79 @@ impl Reading {
         Ok(())
     }
 
+    /// Makes the reader a member for as long as its stream is open.
+    pub async fn join(&self, app: &Arc<App>) -> Result<Option<Box<Membership>>, Problem> {
+        match &self.joins {
+            Some(joins) => {
+                let client = self.who.client.expect("a stream is a client");
+                let membership = joins.for_a_stream(app, &self.who.claims, client).await;
+                membership.map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Makes the reader a member until it should have asked again.
+    pub async fn join_for_a_poll(&self, app: &App) -> Result<(), Problem> {
+        match &self.joins {
+            Some(joins) => joins.for_a_poll(app, &self.who, self.wait).await,
+            None => Ok(()),
+        }
+    }
+
     /// Opens a cursor on each channel.
-    pub async fn open(&self, app: &App, reader: Option<ClientId>) -> Result<Feed, BrokerError> {
+    pub async fn open(&self, app: &App) -> Result<Feed, BrokerError> {
         let otherwise = match self.transport {
             Transport::Poll => Start::Last(self.limit),
             _ => Start::Now,
         };
         let now = app.now();
         let mut feed = match self.transport {
-            Transport::Poll => Feed::that_does_not_wait(),
-            _ => Feed::new(reader),
+            Transport::Poll => Feed::that_does_not_wait(self.who.client),
+            _ => Feed::new(self.who.client),
         };
         for wanted in &self.channels {
             let start =
                 self.rule
                     .resolve(&wanted.name, wanted.after.as_ref(), wanted.last, otherwise);
-            let (cursor, opened) = app.hub.open(&wanted.name, start, now).await?;
+            let Who { claims, client } = &self.who;
+            let history = app
+                .may(Action::History, &wanted.name, claims, *client)
+                .is_ok();
+            let (cursor, opened) = app.hub.open(&wanted.name, start, history, now).await?;
             let end_told = matches!(start, Start::At(_)) && self.transport != Transport::WebSocket;
             feed.add(wanted.name.clone(), cursor, opened, end_told);
         }
         Ok(feed)
+    }
+}
+
+/// `@` and `~` alone are one's own inboxes. The name of a client's inbox is that of a client.
+pub fn own_inbox(
+    name: ChannelName,
+    claims: &Claims,
+    me: Option<ClientId>,
+) -> Result<ChannelName, Problem> {
+    let own = match name.as_str() {
+        "@" => claims.user.as_ref().map(|user| format!("@{user}")),
+        "~" => me.map(|me| format!("~{me}")),
+        other => {
+            let client = other.strip_prefix('~').map(str::parse::<ClientId>);
+            return match client {
+                Some(Err(error)) => Err(Problem::new(Code::InvalidName, error.to_string())),
+                _ => Ok(name),
+            };
+        }
+    };
+    match own {
+        Some(own) => Ok(ChannelName::parse(&own)?),
+        None if name.as_str() == "@" => Err(Problem::new(
+            Code::Unauthorized,
+            "`@` is the inbox of a user, and nobody knows which user this is: send a token",
+        )),
+        None => Err(invalid(
+            "`~` is the inbox of a client: send Tidings-Session, which POST /session gives".into(),
+        )),
     }
 }
 

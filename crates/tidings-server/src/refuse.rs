@@ -11,7 +11,7 @@ use crate::handler::{is_channel, methods};
 use crate::reading::{asked, wishes};
 use crate::reply::{Answer, answer, close, no_buffering, refusal};
 use crate::transport::sse_refusal;
-use crate::via::via;
+use crate::via::{Full, via};
 
 /// Refuses a request in the form that its reader understands.
 pub fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Answer {
@@ -29,7 +29,7 @@ pub fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Answer {
         }
         return answer;
     }
-    let retry = spread(app.limits().retry);
+    let retry = problem.after.unwrap_or_else(|| spread(app.limits().retry));
     let notice = Notice::Error {
         id: None,
         problem,
@@ -53,14 +53,26 @@ pub fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Answer {
 /// after it would end it for being busy; one that goes away still takes messages, too.
 pub fn unavailable(app: &App, head: &request::Parts) -> Option<Problem> {
     let asks_how_it_is = matches!(head.uri.path(), "/healthz" | "/readyz" | "/metrics");
-    if via(head).full && !asks_how_it_is {
-        let detail = "the server has as many connections as it may; ask again";
-        return Some(Problem::new(Code::ServerFull, detail));
+    if let (Some(full), false) = (via(head).full, asks_how_it_is) {
+        return Some(no_room(full));
     }
     let reads = matches!(head.uri.path(), "/read" | "/readyz")
         || head.method == Method::GET && is_channel(head);
     (app.stopping() && reads)
         .then(|| Problem::new(Code::Stopping, "the server goes away; ask again"))
+}
+
+fn no_room(full: Full) -> Problem {
+    match full {
+        Full::Server => Problem::new(
+            Code::ServerFull,
+            "the server has as many connections as it may; ask again",
+        ),
+        Full::Address => Problem::new(
+            Code::TooManyRequests,
+            "this address has as many connections as it may: close some, or ask again; a proxy that many come through belongs among the trusted",
+        ),
+    }
 }
 
 /// Whether the request is for events, and is to be refused as one.

@@ -127,9 +127,22 @@ pub fn refusal(problem: &Problem) -> Answer {
     let status =
         StatusCode::from_u16(problem.code.status()).expect("the table holds valid statuses");
     let mut answer = answer(status, "application/problem+json", problem.to_json());
-    if problem.code.temporary() && status.is_server_error() {
-        let seconds = HeaderValue::from(1 + fastrand::u64(..3));
+    let later = status.is_server_error() || problem.code == Code::TooManyRequests;
+    let unknown = problem.code.temporary() && later;
+    let seconds = match problem.after {
+        Some(after) => Some(after.as_secs_f64().ceil() as u64),
+        None => unknown.then(|| 1 + fastrand::u64(..3)),
+    };
+    if let Some(seconds) = seconds {
+        let seconds = HeaderValue::from(seconds.max(1));
         answer.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        // RFC 9110 section 15.5.2 wants it; RFC 6750 section 3.1 names the error.
+        let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+        answer
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
     }
     if problem.code == Code::UpgradeRequired {
         let headers = answer.headers_mut();
@@ -153,6 +166,15 @@ pub fn guard(headers: &mut HeaderMap) {
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
+    );
+    // A ticket in the URL goes nowhere else, and nothing here is a page that could run anything.
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("sandbox; default-src 'none'"),
     );
 }
 

@@ -1,80 +1,118 @@
-//! The accept loop, the housekeeping beside it, and the orderly end.
+//! A server: its listeners and what they share, the housekeeping beside them, and the orderly end.
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
-use tidings_core::Limits;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
+use crate::forwarded::TrustedProxies;
+use crate::gate::Gate;
 use crate::housekeeping;
-use crate::tls::TlsKeys;
-use crate::workers::{Accepted, Workers};
+use crate::listener::{Kind, Listener, accept};
+use crate::tls::{TlsKeys, TlsSlot};
+use crate::visit::Door;
+use crate::workers::Workers;
 
-/// A server that listens.
+/// A server. An app has one: all listeners of a server share its threads, its limits of connections,
+/// its housekeeping and its end.
 pub struct Server {
     app: Arc<App>,
-    listener: TcpListener,
     workers: usize,
-    tls: Option<TlsKeys>,
+    trusted: Arc<TrustedProxies>,
+    listeners: Vec<(TcpListener, Kind)>,
 }
 
-/// Listens on `address`; connections are shared out among `workers` threads. With keys all of them
-/// are TLS.
+/// A server with one public listener on `address`; connections are shared out among `workers`
+/// threads. With keys all of them are TLS.
+///
+/// # Errors
+///
+/// The address cannot be listened on.
 pub async fn bind(
     address: SocketAddr,
     workers: usize,
     app: Arc<App>,
     tls: Option<TlsKeys>,
 ) -> std::io::Result<Server> {
-    Ok(Server {
-        app,
-        listener: TcpListener::bind(address).await?,
-        workers: workers.max(1),
-        tls,
-    })
+    let listener = Listener::public(address, tls.map(TlsSlot::new));
+    Server::new(app, workers).listen(listener).await
 }
 
 impl Server {
-    /// Where it listens.
+    /// A server that does not listen yet; connections are shared out among `workers` threads.
+    pub fn new(app: Arc<App>, workers: usize) -> Self {
+        Self {
+            app,
+            workers: workers.max(1),
+            trusted: Arc::default(),
+            listeners: Vec::new(),
+        }
+    }
+
+    /// Believes these proxies, on all its listeners.
+    #[must_use]
+    pub fn trusting(mut self, proxies: TrustedProxies) -> Self {
+        self.trusted = Arc::new(proxies);
+        self
+    }
+
+    /// Listens there, too.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be listened on.
+    pub async fn listen(mut self, listener: Listener) -> std::io::Result<Self> {
+        let socket = TcpListener::bind(listener.address).await?;
+        self.listeners.push((socket, listener.kind));
+        Ok(self)
+    }
+
+    /// Where its first listener listens.
+    ///
+    /// # Panics
+    ///
+    /// It has none.
     pub fn local_addr(&self) -> SocketAddr {
-        self.listener
-            .local_addr()
+        self.local_addrs()[0]
+    }
+
+    /// Where it listens, in the order in which that began.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        let address = |(socket, _): &(TcpListener, Kind)| socket.local_addr();
+        let addresses = self.listeners.iter().map(address);
+        addresses
+            .collect::<Result<_, _>>()
             .expect("a bound listener has an address")
     }
 
     /// Serves until `shutdown`, then ends: no new connections, each stream is told to come back,
     /// and what is not gone after the time to drain is cut.
+    ///
+    /// # Errors
+    ///
+    /// Its threads cannot be started.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
         let (stop, stopped) = watch::channel(false);
         let connections = TaskTracker::new();
-        let workers = Workers::start(
-            self.workers,
-            &self.app,
-            self.tls.as_ref(),
-            &connections,
-            &stopped,
-        )?;
+        let workers = Arc::new(Workers::start(self.workers, &connections)?);
+        let mut listening = accept_all(&self.app, self.trusted, self.listeners, &workers, stopped);
         let housekeeping = tokio::spawn(housekeeping::run(self.app.clone()));
         let mut shutdown = pin!(shutdown);
-        let mut told = None;
-        loop {
-            tokio::select! {
-                () = &mut shutdown => break,
-                accepted = self.listener.accept() => match accepted {
-                    Ok((socket, _)) => self.admit(socket, workers.load(), &workers),
-                    Err(error) => self.rest(&error, &mut told).await,
-                },
+        tokio::select! {
+            () = &mut shutdown => {}
+            // Accepting never ends, but for a panic.
+            _ = listening.join_next(), if !listening.is_empty() => {
+                tracing::error!("a listener ended by a panic");
             }
         }
-        drop(self.listener);
+        listening.shutdown().await;
         tracing::info!(connections = connections.len(), "stopping");
         self.app.stop();
         let _ = stop.send(true);
@@ -89,54 +127,31 @@ impl Server {
             );
         }
         housekeeping.abort();
-        workers.stop().await;
+        Arc::into_inner(workers)
+            .expect("who accepted has ended")
+            .stop()
+            .await;
         Ok(())
-    }
-
-    fn admit(&self, socket: TcpStream, open: usize, workers: &Workers) {
-        let stats = &self.app.stats;
-        stats.accepted.add(1);
-        let full = open >= self.app.limits().connections;
-        if full {
-            stats.turned_away.add(1);
-            if open >= self.app.limits().connections + Limits::TOLD_FULL {
-                return;
-            }
-        }
-        let prepared = prepare(&socket, self.app.limits());
-        match prepared.and_then(|()| socket.into_std()) {
-            Ok(socket) => workers.take(Accepted { socket, full }),
-            Err(error) => tracing::debug!(%error, "a socket was gone before it was served"),
-        }
-    }
-
-    /// Accepting failed: mostly for want of file descriptors. Not to spin, it waits a little; what is
-    /// logged once a minute is counted every time.
-    async fn rest(&self, error: &std::io::Error, told: &mut Option<Instant>) {
-        self.app.stats.accept_errors.add(1);
-        if told.is_none_or(|told| told.elapsed() >= Duration::from_secs(60)) {
-            *told = Some(Instant::now());
-            tracing::warn!(%error, "connections cannot be accepted; `ulimit -n` may be too small");
-        }
-        sleep(Duration::from_millis(100)).await;
     }
 }
 
-/// Small writes leave at once; a peer that is gone is noticed, on every transport.
-fn prepare(socket: &TcpStream, limits: &Limits) -> std::io::Result<()> {
-    socket.set_nodelay(true)?;
-    let socket = SockRef::from(socket);
-    let probe = limits.heartbeat.max(Duration::from_secs(1));
-    socket.set_tcp_keepalive(
-        &TcpKeepalive::new()
-            .with_time(probe)
-            .with_interval(probe)
-            .with_retries(1),
-    )?;
-    // The kernel's own limit also counts a peer that is there and takes nothing: whose time is longer.
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(
-        (2 * probe).max(limits.write_time + Duration::from_secs(5)),
-    ))?;
-    Ok(())
+fn accept_all(
+    app: &Arc<App>,
+    trusted: Arc<TrustedProxies>,
+    listeners: Vec<(TcpListener, Kind)>,
+    workers: &Arc<Workers>,
+    stop: watch::Receiver<bool>,
+) -> JoinSet<()> {
+    let gate = Arc::new(Gate::new(app.limits()));
+    let accepting = listeners.into_iter().map(|(socket, kind)| {
+        let door = Door {
+            app: app.clone(),
+            kind,
+            trusted: trusted.clone(),
+            gate: gate.clone(),
+            stop: stop.clone(),
+        };
+        accept(socket, Arc::new(door), workers.clone())
+    });
+    accepting.collect()
 }

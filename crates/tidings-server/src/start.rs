@@ -9,12 +9,13 @@ use tidings_protocol::{Code, Problem};
 use tokio::time::Instant;
 
 use crate::app::App;
+use crate::charge::charge_subscribes;
 use crate::reading::Reading;
 use crate::refuse::unavailable;
 use crate::reply::{Answer, Reply, Takeover, empty, guard, no_buffering, refusal};
 use crate::stats::Transport;
 use crate::transport::{LongPoll, Sse, Stream, WebSocket, poll};
-use crate::via::via;
+use crate::via::{address, via};
 
 /// Begins a reading that is no WebSocket.
 pub async fn start(
@@ -22,26 +23,35 @@ pub async fn start(
     head: &request::Parts,
     reading: Reading,
 ) -> Result<Reply, Problem> {
-    let mut feed = reading.open(app, None).await?;
+    let mut reading = reading;
+    if reading.transport == Transport::Sse {
+        reading.who.client.get_or_insert_with(|| app.new_client());
+    }
+    let claims = &reading.who.claims;
+    charge_subscribes(app, claims, address(app, head), reading.channels.len())?;
+    let mut feed = reading.open(app).await?;
     if reading.transport == Transport::Poll {
+        reading.join_for_a_poll(app).await?;
         return Ok(poll::answer(app, &reading, &mut feed, &head.method, &head.headers).into());
     }
     if reading.transport == Transport::Sse {
         if feed.all_past_end() {
             return Ok(empty(StatusCode::NO_CONTENT).into());
         }
-        let stream = Sse::new(app, feed, reading.user, reading.raw);
+        let membership = reading.join(app).await?;
+        let stream = Sse::new(app, feed, &reading, membership);
         return Ok(takeover(
             StatusCode::OK,
             event_stream_headers(),
             Stream::Sse(Box::new(stream)),
         ));
     }
+    reading.join_for_a_poll(app).await?;
     let page = poll::read(app, &mut feed, reading.limit);
     if page.news {
         return Ok(poll::answer_at_once(app, page).into());
     }
-    let stream = LongPoll::new(app, feed, reading.limit, Instant::now() + reading.wait);
+    let stream = LongPoll::new(app, feed, &reading, Instant::now() + reading.wait);
     Ok(takeover(
         StatusCode::OK,
         headers_of("application/json"),
@@ -76,13 +86,16 @@ pub async fn websocket(
         if let Some(problem) = unavailable(app, head) {
             return Err(problem);
         }
-        let client = app.new_client();
-        let feed = reading.open(app, Some(client)).await?;
+        let address = address(app, head);
+        charge_subscribes(app, &reading.who.claims, address, reading.channels.len())?;
+        let feed = reading.open(app).await?;
+        let membership = reading.join(app).await?;
         Ok(WebSocket::new(
             app,
             feed,
-            client,
             &reading,
+            membership,
+            address,
             handshake.deflate,
         ))
     };
@@ -90,7 +103,7 @@ pub async fn websocket(
         Ok(stream) => stream,
         Err(problem) => {
             app.stats.refused(&problem);
-            WebSocket::refused(app, &problem, handshake.deflate)
+            WebSocket::refused(app, &problem, address(app, head), handshake.deflate)
         }
     };
     let status = match tunnel {

@@ -61,6 +61,19 @@ pub struct ServerStats {
     pub connections: Gauge,
     /// Connections turned away because the server was full.
     pub turned_away: Counter,
+    /// Connections turned away because their address had too many.
+    pub crowded: Counter,
+    /// Connections of administration that found no place.
+    pub admin_turned_away: Counter,
+    /// Connections from which no whole request came yet.
+    pub handshakes: Gauge,
+    /// Connections closed because too many of all, or of their address, had said nothing yet.
+    pub handshakes_refused: Counter,
+    /// Connections closed for their PROXY header: missing, malformed, late, or of a proxy that is
+    /// not trusted.
+    pub proxy_errors: Counter,
+    /// Requests that were sent to HTTPS.
+    pub redirects: Counter,
     /// Requests judged.
     pub requests: Counter,
     /// Streams cut because nothing could be written in time.
@@ -81,6 +94,10 @@ pub struct ServerStats {
     pub panics: Counter,
     /// Failures to accept a connection.
     pub accept_errors: Counter,
+    /// Sessions that were not good: their clients began anew.
+    pub sessions_refused: Counter,
+    /// Clients whose streams ended because they were revoked.
+    pub revoked: Counter,
 }
 
 impl Default for ServerStats {
@@ -91,6 +108,12 @@ impl Default for ServerStats {
             accepted: Counter::default(),
             connections: Gauge::default(),
             turned_away: Counter::default(),
+            crowded: Counter::default(),
+            admin_turned_away: Counter::default(),
+            handshakes: Gauge::default(),
+            handshakes_refused: Counter::default(),
+            proxy_errors: Counter::default(),
+            redirects: Counter::default(),
             requests: Counter::default(),
             write_timeouts: Counter::default(),
             heartbeat_timeouts: Counter::default(),
@@ -101,6 +124,8 @@ impl Default for ServerStats {
             http2_floods: Counter::default(),
             panics: Counter::default(),
             accept_errors: Counter::default(),
+            sessions_refused: Counter::default(),
+            revoked: Counter::default(),
         }
     }
 }

@@ -10,7 +10,6 @@ use tidings_protocol::{Code, Problem, payload};
 
 use crate::app::App;
 use crate::stats::Transport;
-use crate::transport::lag_limit;
 
 /// Publishes the figures. Their schema is in PROTOCOL.md.
 pub async fn publish(app: &App) {
@@ -73,7 +72,7 @@ pub async fn probe(app: &App) -> Result<(), Problem> {
 
 async fn round_trip(app: &App) -> Result<(), Problem> {
     let name = ChannelName::parse("$probe").expect("a valid name");
-    let (cursor, opened) = app.hub.open(&name, Start::Now, app.now()).await?;
+    let (cursor, opened) = app.hub.open(&name, Start::Now, true, app.now()).await?;
     let mut feed = Feed::new(None);
     feed.add(name.clone(), cursor, opened, false);
     let draft = Draft {
@@ -88,12 +87,7 @@ async fn round_trip(app: &App) -> Result<(), Problem> {
     while deliveries.is_empty() {
         std::future::poll_fn(|cx| feed.poll_ready(cx)).await;
         let mut budget = Budget::new(1, 1 << 10);
-        feed.read(
-            app.monotonic(),
-            &mut budget,
-            lag_limit(app.limits()),
-            &mut deliveries,
-        );
+        feed.read(app.monotonic(), &mut budget, &mut deliveries);
     }
     Ok(())
 }

@@ -7,14 +7,14 @@ mod error;
 mod pem;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider, sign::any_supported_type};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, ParsedCertificate};
 use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
-use rustls::{InconsistentKeys, ServerConfig};
+use rustls::{InconsistentKeys, ServerConfig, SupportedProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{Accept, TlsAcceptor};
 
@@ -28,8 +28,60 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 /// enough: what a slow reader has not read stands in the log.
 const WRITE_BUFFER: usize = 16 * 1024;
 
-/// A certificate with its chain and its private key, ready to accept TLS 1.2 and 1.3. Cheap to
-/// clone; what it holds does not grow with the connections.
+/// What can be chosen besides the certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// Clients that know only older versions are refused.
+    pub min_version: TlsVersion,
+}
+
+/// A version of TLS that is spoken here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    #[default]
+    V1_2,
+    /// RFC 8446.
+    V1_3,
+}
+
+impl TlsVersion {
+    fn and_later(self) -> &'static [&'static SupportedProtocolVersion] {
+        static ALL: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+        match self {
+            Self::V1_2 => &ALL,
+            Self::V1_3 => &ALL[..1],
+        }
+    }
+}
+
+/// The keys that new connections are served with, for a server and for who replaces them while it
+/// runs: clones are one slot. Connections that are open go on with the keys they began with.
+#[derive(Clone, Debug)]
+pub struct TlsSlot(Arc<RwLock<TlsKeys>>);
+
+impl TlsSlot {
+    /// A slot with these keys in it.
+    pub fn new(keys: TlsKeys) -> Self {
+        Self(Arc::new(RwLock::new(keys)))
+    }
+
+    /// Serves the next connections with other keys. A session of before is not resumed with them.
+    pub fn replace(&self, keys: TlsKeys) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    /// Those of a connection that begins now.
+    pub(crate) fn keys(&self) -> TlsKeys {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// A certificate with its chain and its private key, ready to accept TLS 1.3 and, unless it is too
+/// old by choice, 1.2. Cheap to clone; what it holds does not grow with the connections.
 #[derive(Clone)]
 pub struct TlsKeys {
     acceptor: TlsAcceptor,
@@ -43,14 +95,14 @@ impl TlsKeys {
     /// # Errors
     ///
     /// What is wrong with which file, and what to do.
-    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+    pub fn from_pem(chain: &[u8], key: &[u8], options: TlsOptions) -> Result<Self, TlsError> {
         let chain = pem::certificates(chain)?;
         for (at, certificate) in chain.iter().enumerate() {
             readable(at + 1, certificate)?;
         }
         let certified = certify(chain, &pem::private_key(key)?)?;
         Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config(certified)?)),
+            acceptor: TlsAcceptor::from(Arc::new(config(certified, options)?)),
         })
     }
 
@@ -102,10 +154,10 @@ fn belongs(certificate: &CertificateDer<'static>, key: &Arc<dyn SigningKey>) -> 
     )
 }
 
-fn config(certified: CertifiedKey) -> Result<ServerConfig, TlsError> {
+fn config(certified: CertifiedKey, options: TlsOptions) -> Result<ServerConfig, TlsError> {
     let broken = |error: rustls::Error| TlsError::Cryptography(error.to_string());
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_protocol_versions(&[&TLS13, &TLS12])
+        .with_protocol_versions(options.min_version.and_later())
         .map_err(broken)?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));

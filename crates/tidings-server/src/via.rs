@@ -1,21 +1,39 @@
 //! How a request came, as far as its answer depends on it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{Method, request};
+
+use crate::address::AddressKey;
+use crate::app::App;
 
 /// What the carrier of a request knows and its head does not say. A request without it came over a
 /// carrier that knows nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Via {
     /// There is no room for the connection: it is told so.
-    pub full: bool,
+    pub full: Option<Full>,
     /// It came over TLS that ends here, so the scheme of the server's own pages is known.
     pub secure: bool,
     /// It asks for a WebSocket by extended CONNECT (RFC 8441), without an upgrade.
     pub tunnel: bool,
     /// It came through an application that embeds the server: who asks is that application's to say.
     pub guest: bool,
+    /// It came by a listener for administration.
+    pub admin: bool,
+    /// Whose it is: the other end of the connection, or whom trusted proxies name. IPv4 never comes
+    /// mapped into IPv6. None where the carrier does not know it.
+    pub client: Option<IpAddr>,
+}
+
+/// What there is too much of, so that a connection has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// Connections.
+    Server,
+    /// Connections of this address.
+    Address,
 }
 
 /// Who asks, as the embedding application knows it: put into a request's extensions, it is the user
@@ -45,4 +63,12 @@ pub fn take_tunnel(head: &mut request::Parts, protocol: Option<&str>) -> bool {
 /// How this request came.
 pub fn via(head: &request::Parts) -> Via {
     head.extensions.get().copied().unwrap_or_default()
+}
+
+/// What the limits of whoever asks are counted by, where the carrier knows it. On an open server
+/// nobody counts what comes from the machine itself: it is somebody's own.
+pub fn address(app: &App, head: &request::Parts) -> Option<AddressKey> {
+    let client = via(head).client?;
+    let own = client.is_loopback() && app.policy().auth.open;
+    (!own).then(|| AddressKey::of(client))
 }

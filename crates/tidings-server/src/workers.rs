@@ -13,15 +13,14 @@ use std::time::Duration;
 use tidings_core::Tower;
 use tokio::net::TcpStream;
 use tokio::runtime;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::connection;
 use crate::contain::contain;
-use crate::tls::TlsKeys;
-use crate::via::Via;
+use crate::visit::Visit;
 
 /// Readers that are woken before others have their turn.
 const SLICE: usize = 512;
@@ -32,20 +31,11 @@ const TICK: Duration = Duration::from_secs(1);
 /// A connection on its way to its thread.
 pub struct Accepted {
     pub socket: std::net::TcpStream,
-    /// The server is full: it is told so and let go.
-    pub full: bool,
+    pub visit: Visit,
 }
 
 /// All threads.
 pub struct Workers(Vec<Worker>);
-
-/// What every connection is served with.
-#[derive(Clone)]
-struct Door {
-    app: Arc<App>,
-    tls: Option<TlsKeys>,
-    stop: watch::Receiver<bool>,
-}
 
 struct Worker {
     queue: mpsc::UnboundedSender<Accepted>,
@@ -56,26 +46,9 @@ struct Worker {
 
 impl Workers {
     /// Starts `count` threads.
-    pub fn start(
-        count: usize,
-        app: &Arc<App>,
-        tls: Option<&TlsKeys>,
-        connections: &TaskTracker,
-        stop: &watch::Receiver<bool>,
-    ) -> std::io::Result<Self> {
-        let door = Door {
-            app: app.clone(),
-            tls: tls.cloned(),
-            stop: stop.clone(),
-        };
-        let start = |index| Worker::start(index, door.clone(), connections.clone());
+    pub fn start(count: usize, connections: &TaskTracker) -> std::io::Result<Self> {
+        let start = |index| Worker::start(index, connections.clone());
         (0..count).map(start).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// Connections that were given to the threads and have not ended, those in their queues included.
-    pub fn load(&self) -> usize {
-        let load = |worker: &Worker| worker.load.load(Ordering::Relaxed);
-        self.0.iter().map(load).sum()
     }
 
     /// Gives a connection to the thread that has the fewest.
@@ -107,7 +80,7 @@ impl Workers {
 }
 
 impl Worker {
-    fn start(index: usize, door: Door, connections: TaskTracker) -> std::io::Result<Self> {
+    fn start(index: usize, connections: TaskTracker) -> std::io::Result<Self> {
         let (queue, mut accepted) = mpsc::unbounded_channel::<Accepted>();
         let load = Arc::new(AtomicUsize::new(0));
         let carried = load.clone();
@@ -118,9 +91,9 @@ impl Worker {
             let tower = Tower::of_this_thread();
             tokio::spawn(async move { tower.run(SLICE).await });
             tokio::spawn(tick());
-            while let Some(Accepted { socket, full }) = accepted.recv().await {
-                let connection = Box::pin(serve(door.clone(), socket, full));
-                connections.spawn(counted(door.app.clone(), carried.clone(), connection));
+            while let Some(accepted) = accepted.recv().await {
+                let app = accepted.visit.app().clone();
+                connections.spawn(counted(app, carried.clone(), serve(accepted)));
             }
         };
         let thread = std::thread::Builder::new()
@@ -145,15 +118,29 @@ async fn tick() {
     }
 }
 
-async fn serve(door: Door, socket: std::net::TcpStream, full: bool) {
-    let via = Via {
-        full,
-        ..Via::default()
+/// The future of a connection; before a PROXY header that is awaited, what comes after it needs no
+/// memory.
+fn serve(Accepted { socket, visit }: Accepted) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let socket = match TcpStream::from_std(socket) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be taken");
+            return Box::pin(async {});
+        }
     };
-    match TcpStream::from_std(socket) {
-        Ok(socket) => connection::serve(door.app, socket, door.tls, via, door.stop).await,
-        Err(error) => tracing::warn!(%error, "a connection could not be taken"),
+    if !visit.wants_proxy_header() {
+        return Box::pin(connection::serve(Arc::new(visit), socket));
     }
+    Box::pin(async move {
+        if let Some((visit, socket)) = behind_proxy(visit, socket).await {
+            Box::pin(connection::serve(visit, socket)).await;
+        }
+    })
+}
+
+async fn behind_proxy(mut visit: Visit, mut socket: TcpStream) -> Option<(Arc<Visit>, TcpStream)> {
+    let reading = Box::pin(visit.read_proxy_header(&mut socket));
+    reading.await.then(|| (Arc::new(visit), socket))
 }
 
 /// Runs a connection, and counts it while it is open.

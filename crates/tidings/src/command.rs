@@ -5,14 +5,17 @@
 mod bench;
 pub mod cli;
 pub mod config;
+mod key;
 mod lines;
 mod logging;
 mod pem_file;
+mod policy;
 mod publish;
 mod serve;
 mod subscribe;
 mod target;
 mod tls;
+mod token;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -29,6 +32,8 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Config(args) => Ok(config_command(args)),
         Command::Pub(args) => publish::run(args),
         Command::Sub(args) => subscribe::run(args),
+        Command::Token(args) => token::run(args),
+        Command::Key(args) => key::run(args),
         Command::Bench(options) => bench::run(options),
     };
     ended.unwrap_or_else(|error| {
@@ -38,8 +43,9 @@ pub fn run(cli: &Cli) -> ExitCode {
 }
 
 fn serve_with(settings: &Settings) -> anyhow::Result<ExitCode> {
-    match config::load(&settings.inputs()) {
-        Ok(loaded) => serve::run(loaded),
+    let inputs = settings.inputs();
+    match config::load(&inputs) {
+        Ok(loaded) => serve::run(loaded, inputs),
         Err(faults) => {
             complain(faults);
             Ok(refused())
@@ -48,6 +54,10 @@ fn serve_with(settings: &Settings) -> anyhow::Result<ExitCode> {
 }
 
 fn config_command(args: &ConfigArgs) -> ExitCode {
+    if args.schema() {
+        let _ = io::stdout().lock().write_all(config::schema().as_bytes());
+        return ExitCode::SUCCESS;
+    }
     let loaded = match config::load(&args.settings.inputs()) {
         Ok(loaded) => loaded,
         Err(faults) => {
@@ -61,6 +71,11 @@ fn config_command(args: &ConfigArgs) -> ExitCode {
     {
         complain(format!("error: {error:#}"));
         return refused();
+    }
+    if !args.print() {
+        for warning in &loaded.warnings {
+            complain(format!("warning: {warning}"));
+        }
     }
     let text = if args.print() {
         config::print(&loaded)

@@ -35,7 +35,7 @@ use http::{Request, Response};
 use http_body::Body as HttpBody;
 use tidings_core::broker::memory::MemoryBroker;
 use tidings_core::{ChannelName, Hub, Rulebook, Rules};
-use tidings_server::{AccessRules, App, Options, guest, housekeeping};
+use tidings_server::{AccessRules, App, Auth, Options, Policy, guest, housekeeping};
 use tokio::task::AbortHandle;
 
 pub use message::{Message, Published};
@@ -110,7 +110,8 @@ pub struct Builder {
     history: History,
     namespaces: Vec<(String, History)>,
     limits: Limits,
-    options: Options,
+    access: AccessRules,
+    compresses: bool,
 }
 
 impl Default for Builder {
@@ -119,15 +120,13 @@ impl Default for Builder {
             history: History::default(),
             namespaces: Vec::new(),
             limits: Limits::default(),
-            options: Options {
-                access: AccessRules {
-                    any_host: true,
-                    read_only: true,
-                    hides_own_channels: true,
-                    ..AccessRules::default()
-                },
-                ..Options::default()
+            access: AccessRules {
+                any_host: true,
+                read_only: true,
+                hides_own_channels: true,
+                ..AccessRules::default()
             },
+            compresses: true,
         }
     }
 }
@@ -159,21 +158,21 @@ impl Builder {
     /// One more origin, `scheme://host[:port]`, whose pages may use it besides the application's own.
     #[must_use]
     pub fn origin(mut self, origin: &str) -> Self {
-        self.options.access.origins.push(origin.to_owned());
+        self.access.origins.push(origin.to_owned());
         self
     }
 
     /// Whether clients may publish, too. By default the application does, and they read.
     #[must_use]
     pub fn clients_publish(mut self, may: bool) -> Self {
-        self.options.access.read_only = !may;
+        self.access.read_only = !may;
         self
     }
 
     /// Whether WebSocket messages are compressed for clients that offer it; by default they are.
     #[must_use]
     pub fn compression(mut self, compresses: bool) -> Self {
-        self.options.compresses = compresses;
+        self.compresses = compresses;
         self
     }
 
@@ -192,7 +191,15 @@ impl Builder {
         for (namespace, history) in &self.namespaces {
             rules.set(namespace, rules_of(*history));
         }
-        let app = App::new(Hub::new(broker, rules, self.limits), self.options);
+        let options = Options {
+            policy: Policy {
+                access: self.access,
+                auth: Auth::open(),
+                admin_elsewhere: false,
+            },
+            compresses: self.compresses,
+        };
+        let app = App::new(Hub::new(broker, rules, self.limits), options);
         let housekeeping = tokio::spawn(housekeeping::run(app.clone())).abort_handle();
         Ok(Tidings(Arc::new(Inner { app, housekeeping })))
     }

@@ -1,75 +1,12 @@
 //! The configuration from outside: layers, errors with their place and mending, print and check.
 
+mod given;
+
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use tidings::command::config::{
-    Config, Flag, Inputs, Loaded, LogFormat, LogLevel, Place, load, print,
-};
-
-struct Given {
-    inputs: Inputs,
-    folder: tempfile::TempDir,
-}
-
-impl Given {
-    fn new() -> Self {
-        Self {
-            inputs: Inputs::default(),
-            folder: tempfile::tempdir().expect("a folder"),
-        }
-    }
-
-    fn file(mut self, text: &str) -> Self {
-        let path = self.path();
-        std::fs::write(&path, text).expect("written");
-        self.inputs.file = Some(path);
-        self
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("설정.toml")
-    }
-
-    fn variable(mut self, name: &str, value: &str) -> Self {
-        self.inputs.variables.push((name.into(), value.into()));
-        self
-    }
-
-    fn set(mut self, key: &str, value: &str) -> Self {
-        self.inputs.flags.push(Flag {
-            typed: format!("--set {key}={value}"),
-            key: key.into(),
-            value: value.into(),
-        });
-        self
-    }
-
-    fn load(&self) -> Loaded {
-        load(&self.inputs).unwrap_or_else(|faults| panic!("{faults}"))
-    }
-
-    fn config(&self) -> Config {
-        self.load().config
-    }
-
-    /// The errors, each as one text, with the file's folder left out.
-    fn errors(&self) -> Vec<String> {
-        let folder = format!("{}/", self.folder.path().display());
-        let faults = load(&self.inputs).expect_err("there is something wrong").0;
-        faults
-            .iter()
-            .map(|fault| fault.to_string().replace(&folder, ""))
-            .collect()
-    }
-
-    fn error(&self) -> String {
-        let mut errors = self.errors();
-        assert_eq!(errors.len(), 1, "{errors:#?}");
-        errors.remove(0)
-    }
-}
+use given::Given;
+use tidings::command::config::{Config, LogFormat, LogLevel, Place, print};
 
 fn lines(text: &[&str]) -> String {
     text.join("\n")
@@ -222,7 +159,7 @@ fn all_errors_are_told_at_once() {
     begin(
         "flag --set origins=https://a/path: origins: \"https://a/path\" has a path, an origin has none\n  fix: write https://a",
     );
-    begin("flag --set log=debug: log: this is a table, not a value");
+    begin("flag --set log=…: log: this is a table, not a value");
     assert_eq!(errors.len(), 9, "{errors:#?}");
 }
 

@@ -1,24 +1,42 @@
 //! The embedded broker: the logs of this process are the history. A restart loses them, and says so
 //! by new epochs.
 
+mod attendance;
+mod leases;
+mod listing;
 mod names;
+mod presence;
+mod room;
+mod shared_terms;
+mod tickets;
+mod traffic;
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use siphasher::sip::SipHasher24;
 use tidings_log::{Epoch, GapReason, Log, Meter, Millis, Position, Writer};
 
 use super::idempotency::{Keys, Lookup};
-use super::{BoxFuture, Broker, BrokerError, Holdings, Publication, PublishError, Receipt};
+use super::{
+    Arrival, BoxFuture, Broker, BrokerError, ChannelPage, ChannelQuery, Digest, Holdings, Joined,
+    Presence, Publication, PublishError, Receipt, Redeemed, Release, Revocation, Revocations,
+    Ticket, TicketError,
+};
 use crate::Now;
 use crate::channel::{ChannelName, Realm};
+use crate::lag::LagPolicy;
 use crate::limits::Limits;
-use crate::message::{Draft, Message};
+use crate::message::{ClientId, Draft, Message};
 use crate::rules::{Rulebook, Rules};
+use attendance::Attendance;
 use names::EpochNames;
+use room::Room;
+use shared_terms::SharedTerms;
+use tickets::Tickets;
+use traffic::Traffic;
 
 const SHARDS: usize = 16;
 
@@ -26,6 +44,9 @@ const SHARDS: usize = 16;
 pub struct MemoryBroker {
     shards: [Mutex<HashMap<ChannelName, Slot>>; SHARDS],
     names: EpochNames,
+    terms: SharedTerms,
+    /// Logs whose readers wait for a tick, each once.
+    due: Mutex<Vec<Arc<Log<Message>>>>,
     /// Clears so far: no two get the same epoch.
     renewals: AtomicU64,
     channels: std::sync::atomic::AtomicUsize,
@@ -36,6 +57,9 @@ pub struct MemoryBroker {
     key_age: Millis,
     keys_max: usize,
     forget: Millis,
+    attendance: Attendance,
+    tickets: Mutex<Tickets>,
+    revocations: Revocations,
 }
 
 /// What is known of a channel.
@@ -56,6 +80,10 @@ struct Channel {
     keys: Mutex<Option<Box<Keys>>>,
     /// When it was last seen in use.
     used: AtomicU64,
+    traffic: Traffic,
+    /// Who is there, if this is a presence channel to which somebody came. Its lock is also the order
+    /// of what is told there: the members change in one step with the log.
+    room: OnceLock<Box<Mutex<Room>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -69,6 +97,8 @@ impl MemoryBroker {
         Arc::new(Self {
             shards: Default::default(),
             names: EpochNames::new(incarnation),
+            terms: SharedTerms::default(),
+            due: Mutex::default(),
             renewals: AtomicU64::new(0),
             channels: Default::default(),
             channels_max: limits.channels,
@@ -77,6 +107,9 @@ impl MemoryBroker {
             key_age: limits.key_time.as_millis() as Millis,
             keys_max: limits.keys_per_channel,
             forget: limits.forget.as_millis() as Millis,
+            attendance: Attendance::new(limits),
+            tickets: Mutex::new(Tickets::new(limits.tickets)),
+            revocations: Revocations::new(limits.revocations),
         })
     }
 
@@ -109,9 +142,16 @@ impl MemoryBroker {
             }
         };
         let channel = Arc::new(Channel {
-            log: Log::new(head, ended, rules.retention(), self.meter.clone()),
+            log: Log::new(
+                head,
+                ended,
+                self.terms.share(rules.terms()),
+                self.meter.clone(),
+            ),
             keys: Mutex::new(None),
             used: AtomicU64::new(now.monotonic),
+            traffic: Traffic::default(),
+            room: OnceLock::new(),
         });
         shard.insert(name.clone(), Slot::Live(channel.clone()));
         Ok(channel)
@@ -148,7 +188,7 @@ impl MemoryBroker {
     fn append(
         &self,
         channel: &Channel,
-        draft: Draft,
+        mut draft: Draft,
         rules: &Rules,
         now: Now,
     ) -> Result<Receipt, PublishError> {
@@ -156,7 +196,31 @@ impl MemoryBroker {
         if kept && self.meter.bytes() >= self.history_max {
             return Err(BrokerError::TooMuchHistory.into());
         }
-        channel.append(draft, rules, now)
+        let messages = u64::from(draft.payload.is_some());
+        let topic = self.topic(&mut draft, rules);
+        let (receipt, wants_tick) = channel.log.write(now.monotonic, |log| {
+            let terms = rules.terms();
+            if **log.terms() != terms {
+                log.agree(self.terms.share(terms));
+            }
+            let receipt = channel.append(log, draft, topic, now);
+            (receipt, log.wants_tick())
+        });
+        if wants_tick {
+            lock(&self.due).push(channel.log.clone());
+        }
+        let receipt = receipt?;
+        channel.traffic.count(messages, now.monotonic);
+        Ok(receipt)
+    }
+
+    /// What a message is about, as the log wants it.
+    fn topic(&self, draft: &mut Draft, rules: &Rules) -> Option<u64> {
+        match rules.lag.policy {
+            LagPolicy::Keep | LagPolicy::Disconnect => None,
+            LagPolicy::Latest => Some(0),
+            LagPolicy::LatestBy => Some(self.names.topic(&draft.topic.take()?)),
+        }
     }
 
     fn clear_now(
@@ -253,33 +317,37 @@ impl Channel {
         {
             *keys = None;
         }
-        self.log.readers() > 0 || keys.is_some()
+        self.log.readers() > 0 || keys.is_some() || self.members() > 0
     }
 
-    fn append(&self, draft: Draft, rules: &Rules, now: Now) -> Result<Receipt, PublishError> {
-        self.log.write(now.monotonic, |log| {
-            log.set_retention(rules.retention());
-            if log.ended() {
-                let only_closes = draft.close && draft.payload.is_none();
-                return if only_closes {
-                    Ok(self.receipt(Some(log.head()), true))
-                } else {
-                    Err(PublishError::Closed(log.head()))
-                };
-            }
-            let close = draft.close.then(|| draft.channel.clone());
-            let mut position = None;
-            if draft.ephemeral {
-                log.whisper(draft.size(), Message::new(draft, None, now.unix));
-            } else if draft.payload.is_some() {
-                let size = draft.size();
-                position = Some(log.append(size, |at| Message::new(draft, Some(at), now.unix)));
-            }
-            if let Some(channel) = &close {
-                position = Some(end(log, channel, now));
-            }
-            Ok(self.receipt(position, close.is_some()))
-        })
+    fn append(
+        &self,
+        log: &mut Writer<'_, Message>,
+        draft: Draft,
+        topic: Option<u64>,
+        now: Now,
+    ) -> Result<Receipt, PublishError> {
+        if log.ended() {
+            let only_closes = draft.close && draft.payload.is_none();
+            return if only_closes {
+                Ok(self.receipt(Some(log.head()), true))
+            } else {
+                Err(PublishError::Closed(log.head()))
+            };
+        }
+        let close = draft.close.then(|| draft.channel.clone());
+        let mut position = None;
+        if draft.ephemeral {
+            log.whisper(draft.size(), Message::new(draft, None, now.unix));
+        } else if draft.payload.is_some() {
+            let size = draft.size();
+            let make = |at| Message::new(draft, Some(at), now.unix);
+            position = Some(log.append(size, topic, make));
+        }
+        if let Some(channel) = &close {
+            position = Some(end(log, channel, now));
+        }
+        Ok(self.receipt(position, close.is_some()))
     }
 
     fn receipt(&self, position: Option<Position>, closed: bool) -> Receipt {
@@ -293,7 +361,7 @@ impl Channel {
 }
 
 fn end(log: &mut Writer<'_, Message>, channel: &ChannelName, now: Now) -> Position {
-    let at = log.append(0, |at| Message::end(channel.clone(), at, now.unix));
+    let at = log.append(0, None, |at| Message::end(channel.clone(), at, now.unix));
     log.end();
     at
 }
@@ -316,7 +384,7 @@ fn fingerprint(draft: &Draft) -> u64 {
         .as_ref()
         .map(|p| (p.kind as u8, &p.bytes))
         .hash(&mut hasher);
-    (draft.ephemeral, draft.close).hash(&mut hasher);
+    (draft.ephemeral, draft.close, &draft.topic).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -363,22 +431,96 @@ impl Broker for MemoryBroker {
         for shard in &self.shards {
             for (name, slot) in lock(shard).iter() {
                 if let Slot::Live(channel) = slot {
-                    channel
-                        .log
-                        .retain(rules.of(name).retention(), now.monotonic);
+                    let terms = self.terms.share(rules.of(name).terms());
+                    channel.log.agree(terms, now.monotonic);
                 }
             }
         }
+        // Where there are no ticks any more, none comes that would take these off the list.
+        self.tick(now);
+    }
+
+    fn tick(&self, now: Now) -> bool {
+        let mut due = lock(&self.due);
+        due.retain(|log| log.tick(now.monotonic));
+        !due.is_empty()
+    }
+
+    fn join<'a>(
+        &'a self,
+        arrival: Arrival<'a>,
+        now: Now,
+    ) -> BoxFuture<'a, Result<Joined, BrokerError>> {
+        Box::pin(std::future::ready(self.join_now(arrival, now)))
+    }
+
+    fn release<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        client: ClientId,
+        release: Release,
+        now: Now,
+    ) -> BoxFuture<'a, Result<bool, BrokerError>> {
+        let left = self.release_now(channel, client, release, now);
+        Box::pin(std::future::ready(Ok(left)))
+    }
+
+    fn presence<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Presence, BrokerError>> {
+        Box::pin(std::future::ready(Ok(self.presence_now(channel, limit))))
+    }
+
+    fn expire(&self, now: Now) -> usize {
+        self.expire_now(now)
+    }
+
+    fn issue(&self, ticket: Ticket, now: Now) -> BoxFuture<'_, Result<(), BrokerError>> {
+        Box::pin(std::future::ready(lock(&self.tickets).issue(ticket, now)))
+    }
+
+    fn redeem<'a>(
+        &'a self,
+        digest: &'a Digest,
+        origin: Option<&'a str>,
+        now: Now,
+    ) -> BoxFuture<'a, Result<Redeemed, TicketError>> {
+        let redeemed = lock(&self.tickets).redeem(digest, origin, now);
+        Box::pin(std::future::ready(redeemed))
+    }
+
+    fn revoke(&self, revocation: Revocation, now: Now) -> BoxFuture<'_, Result<(), BrokerError>> {
+        let revoked = self.revocations.add(revocation, now.unix / 1_000);
+        Box::pin(std::future::ready(revoked))
+    }
+
+    fn revocations(&self) -> &Revocations {
+        &self.revocations
+    }
+
+    fn channels(&self, query: ChannelQuery<'_>, now: Now) -> ChannelPage {
+        self.channels_now(query, now.monotonic)
     }
 
     fn sweep(&self, now: Now) {
+        // A publish that met other rules on its way may have left a log that nobody else looks after.
+        self.tick(now);
         for shard in &self.shards {
             self.sweep_shard(&mut lock(shard), now.monotonic);
         }
+        lock(&self.tickets).sweep(now);
+        self.revocations.sweep(now.unix / 1_000);
     }
 
     fn holdings(&self) -> Holdings {
-        let mut sum = Holdings::default();
+        let mut sum = Holdings {
+            members: self.attendance.members(),
+            tickets: lock(&self.tickets).len(),
+            revocations: self.revocations.len(),
+            ..Holdings::default()
+        };
         for shard in &self.shards {
             for slot in lock(shard).values() {
                 match slot {

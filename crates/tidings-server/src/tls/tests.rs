@@ -69,7 +69,13 @@ impl Chain {
     }
 
     fn keys(&self) -> TlsKeys {
-        TlsKeys::from_pem(self.served().as_bytes(), self.key.as_bytes()).expect("good files")
+        self.keys_from(TlsVersion::V1_2)
+    }
+
+    fn keys_from(&self, min_version: TlsVersion) -> TlsKeys {
+        let options = TlsOptions { min_version };
+        TlsKeys::from_pem(self.served().as_bytes(), self.key.as_bytes(), options)
+            .expect("good files")
     }
 
     fn trusting(&self, versions: &[&'static rustls::SupportedProtocolVersion]) -> ClientConfig {
@@ -102,7 +108,7 @@ fn small() -> Chain {
 }
 
 fn error(chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> TlsError {
-    TlsKeys::from_pem(chain.as_ref(), key.as_ref()).expect_err("bad files")
+    TlsKeys::from_pem(chain.as_ref(), key.as_ref(), TlsOptions::default()).expect_err("bad files")
 }
 
 /// What a client and the server agreed on.
@@ -212,7 +218,8 @@ fn one_file_for_both_serves() {
         chain.key,
         chain.served().replace('\n', "\r\n")
     );
-    TlsKeys::from_pem(both.as_bytes(), both.as_bytes()).expect("a good file");
+    TlsKeys::from_pem(both.as_bytes(), both.as_bytes(), TlsOptions::default())
+        .expect("a good file");
 }
 
 #[test]
@@ -300,4 +307,31 @@ fn chains_that_cannot_be_used_are_told() {
         );
         assert_eq!(error.file(), Some(PemFile::Certificate));
     }
+}
+
+#[tokio::test]
+async fn an_older_version_is_refused_where_it_is_too_old() {
+    let chain = small();
+    let keys = chain.keys_from(TlsVersion::V1_3);
+    let old = Arc::new(chain.trusting(&[&TLS12]));
+    assert!(shake_hands(&keys, &old).await.is_err());
+    let new = Arc::new(chain.trusting(&[&TLS12, &TLS13]));
+    let agreed = shake_hands(&keys, &new).await.unwrap();
+    assert_eq!(agreed.version, ProtocolVersion::TLSv1_3);
+}
+
+#[tokio::test]
+async fn keys_are_replaced_and_sessions_of_before_are_not_resumed() {
+    let (first, second) = (small(), small());
+    let slot = TlsSlot::new(first.keys());
+    let (old, new) = (
+        Arc::new(first.trusting(&[&TLS13])),
+        Arc::new(second.trusting(&[&TLS13])),
+    );
+    shake_hands(&slot.keys(), &old).await.unwrap();
+    assert!(shake_hands(&slot.keys(), &new).await.is_err());
+    slot.clone().replace(second.keys());
+    shake_hands(&slot.keys(), &new).await.unwrap();
+    // It has a ticket of the first: resumed, it would never see the other certificate.
+    assert!(shake_hands(&slot.keys(), &old).await.is_err());
 }

@@ -5,10 +5,14 @@ use std::task::Context;
 
 use bytes::Bytes;
 use tidings_core::Feed;
+use tidings_protocol::envelope::Notice;
 use tokio::time::Instant;
 
-use super::{End, Outbox, Session, poll};
-use crate::app::{App, Registered};
+use super::poll::Page;
+use super::{End, Outbox, Session, lost_rights, poll};
+use crate::app::App;
+use crate::identity::{News, Stay};
+use crate::reading::Reading;
 use crate::stats::Transport;
 
 /// A poll that waits.
@@ -20,21 +24,55 @@ pub struct LongPoll {
     answered: bool,
     /// The peer's next request, if it did not wait for the answer.
     early: Vec<u8>,
-    _registered: Registered,
+    stay: Stay,
 }
 
 impl LongPoll {
     /// A poll that waits until `until`.
-    pub fn new(app: &Arc<App>, feed: Feed, limit: usize, until: Instant) -> Self {
+    pub fn new(app: &Arc<App>, feed: Feed, reading: &Reading, until: Instant) -> Self {
+        let client = reading.who.client.unwrap_or_else(|| app.new_client());
         Self {
-            _registered: app.register(feed.signal().clone()),
+            stay: Stay::new(app, client, &reading.who.claims, feed.signal()),
             app: app.clone(),
             feed,
-            limit,
+            limit: reading.limit,
             until,
             answered: false,
             early: Vec::new(),
         }
+    }
+}
+
+impl LongPoll {
+    fn answer(&mut self, page: Page, out: &mut Outbox) {
+        self.answered = true;
+        out.count_messages(page.messages);
+        out.append(page.body);
+    }
+
+    /// What has happened to the client, as entries of the answer; gives the last one, if what came
+    /// meanwhile is no longer for it. A token that ends soon is no reason to answer: the next poll
+    /// shows one anyway.
+    fn hear(&mut self, notices: &mut Vec<String>) -> Option<String> {
+        while let Some(news) = self.stay.news() {
+            match news {
+                News::Expiring(_) => {}
+                News::Rights => {
+                    let lost = lost_rights(&self.app, &self.stay, &mut self.feed);
+                    notices.extend(lost.iter().map(|lost| lost.notice().to_json()));
+                }
+                News::Ended(problem) => {
+                    self.app.stats.refused(&problem);
+                    let notice = Notice::Error {
+                        id: None,
+                        problem: &problem,
+                        retry_ms: None,
+                    };
+                    return Some(notice.to_json());
+                }
+            }
+        }
+        None
     }
 }
 
@@ -45,19 +83,22 @@ impl Session for LongPoll {
         if self.answered {
             return;
         }
+        let mut notices = Vec::new();
+        if let Some(ended) = self.hear(&mut notices) {
+            notices.push(ended);
+            return self.answer(poll::told(&self.feed, &notices), out);
+        }
         let ready = self.feed.poll_ready(cx).is_ready();
-        let over = self.app.stopping() || Instant::now() >= self.until;
+        let over = !notices.is_empty() || self.app.stopping() || Instant::now() >= self.until;
         if !ready && !over {
             return;
         }
-        let page = poll::read(&self.app, &mut self.feed, self.limit);
+        let page = poll::read_after(&self.app, &mut self.feed, self.limit, notices);
         if !page.news && !over {
             // The read has armed the bell again.
             return;
         }
-        self.answered = true;
-        out.count_messages(page.messages);
-        out.append(page.body);
+        self.answer(page, out);
     }
 
     fn input(&mut self, bytes: &[u8]) {
@@ -71,7 +112,8 @@ impl Session for LongPoll {
     }
 
     fn deadline(&self) -> Instant {
-        self.until
+        let news = self.stay.deadline();
+        news.map_or(self.until, |news| news.min(self.until))
     }
 
     fn end(&self) -> Option<End> {

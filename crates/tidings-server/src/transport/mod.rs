@@ -15,8 +15,9 @@ pub mod wire;
 use std::task::Context;
 
 use bytes::Bytes;
-use tidings_core::{ChannelName, Delivery, LagLimit, Limits, Opened};
+use tidings_core::{Action, ChannelName, Delivery, Feed, Key, Opened, Position};
 use tidings_protocol::envelope::{Notice, Place};
+use tidings_protocol::{Code, Problem};
 use tokio::time::Instant;
 
 pub use long_poll::LongPoll;
@@ -25,6 +26,7 @@ pub use sse::{Sse, passing_refusal as sse_refusal};
 pub use websocket::WebSocket;
 
 use crate::app::App;
+use crate::identity::Stay;
 use crate::stats::Transport;
 
 /// A reading that takes its connection over. Boxed: a future holds what is moved through it more
@@ -80,7 +82,11 @@ fn notice_of<'a>(app: &App, channel: &'a ChannelName, delivery: &Delivery) -> No
             Notice::Gap(channel, *gap)
         }
         Delivery::Skip {
-            epoch, from, to, ..
+            epoch,
+            from,
+            to,
+            reason,
+            ..
         } => {
             app.hub.stats().skipped.add(to - from + 1);
             Notice::Skip {
@@ -88,11 +94,22 @@ fn notice_of<'a>(app: &App, channel: &'a ChannelName, delivery: &Delivery) -> No
                 epoch: *epoch,
                 from: *from,
                 to: *to,
+                reason: *reason,
             }
         }
         Delivery::Closed(_, position) => Notice::Closed(channel, *position),
-        Delivery::Message(..) => unreachable!("a message is sent as it is"),
+        Delivery::Message(..) | Delivery::TooSlow(..) => {
+            unreachable!("a message is sent as it is, and an end of the session is no notice")
+        }
     }
+}
+
+/// Why the session of a reader that is too slow ends; counted here.
+fn too_slow(channel: &ChannelName, position: Position) -> Problem {
+    let detail = format!(
+        "this reader of `{channel}` fell further behind than the channel waits; come back with after={position}, and read faster"
+    );
+    Problem::new(Code::TooSlow, detail)
 }
 
 /// The place at which a channel's reading begins, as a hello tells it.
@@ -104,10 +121,42 @@ fn place_of<'a>((channel, opened): (&'a ChannelName, &Opened)) -> (&'a ChannelNa
     (channel, place)
 }
 
-/// The limit of lag as the log wants it.
-pub fn lag_limit(limits: &Limits) -> LagLimit {
-    LagLimit {
-        bytes: limits.lag_bytes,
-        age: limits.lag_time.as_millis() as u64,
+/// A channel that a reader may read no more.
+pub struct Lost {
+    /// What its key was.
+    pub key: Key,
+    channel: ChannelName,
+    /// The place after what was read.
+    pub position: Position,
+    /// Why.
+    pub problem: Problem,
+}
+
+impl Lost {
+    /// How the reader is told.
+    pub fn notice(&self) -> Notice<'_> {
+        Notice::Unsubscribed {
+            id: None,
+            channel: &self.channel,
+            position: self.position,
+            reason: Some(self.problem.code.as_str()),
+        }
     }
+}
+
+/// Ends the reading of those channels that the client may no longer read; the others go on.
+fn lost_rights(app: &App, stay: &Stay, feed: &mut Feed) -> Vec<Lost> {
+    let claims = stay.claims();
+    let may =
+        |channel: &ChannelName| app.may(Action::Subscribe, channel, &claims, Some(stay.client()));
+    let denied =
+        |(key, channel): (Key, &ChannelName)| Some((key, channel.clone(), may(channel).err()?));
+    let lost: Vec<_> = feed.channels().filter_map(denied).collect();
+    let end = |(key, channel, problem)| Lost {
+        key,
+        channel,
+        position: feed.remove(key).expect("found a moment ago"),
+        problem,
+    };
+    lost.into_iter().map(end).collect()
 }

@@ -1,5 +1,6 @@
 //! Short polling: one read of the feed, answered at once. Long polling is the same with a wait.
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use siphasher::sip::SipHasher24;
@@ -8,7 +9,7 @@ use tidings_core::{Budget, Delivery, Feed, FeedStatus};
 use tidings_protocol::cursor::{self, NameHash};
 use tidings_protocol::envelope;
 
-use super::{Outbox, lag_limit, notice_of};
+use super::{Outbox, notice_of};
 use crate::app::App;
 use crate::reading::Reading;
 use crate::reply::{Answer, empty, json_pieces};
@@ -33,7 +34,7 @@ pub fn answer(
     headers: &HeaderMap,
 ) -> Answer {
     let page = read(app, feed, reading.limit);
-    let tag = etag(&page.body, reading.user.as_deref());
+    let tag = etag(&page.body, reading.who.user().map(AsRef::as_ref));
     let known = headers
         .get(header::IF_NONE_MATCH)
         .is_some_and(|tags| matches(tags, &tag));
@@ -71,35 +72,75 @@ pub fn answer_at_once(app: &App, page: Page) -> Answer {
 
 /// Reads up to `limit` messages and writes the answer's body.
 pub fn read(app: &App, feed: &mut Feed, limit: usize) -> Page {
+    read_after(app, feed, limit, Vec::new())
+}
+
+/// The same, after what has to be told first.
+pub fn read_after(app: &App, feed: &mut Feed, limit: usize, mut entries: Vec<String>) -> Page {
     let limits = app.limits();
     let mut budget = Budget::new(limit, limits.poll_bytes);
     let mut deliveries = Vec::new();
-    let status = feed.read(
-        app.monotonic(),
-        &mut budget,
-        lag_limit(limits),
-        &mut deliveries,
-    );
-    let mut body = Outbox::default();
-    body.push("{\"messages\":[");
-    for (index, delivery) in deliveries.iter().enumerate() {
-        if index > 0 {
-            body.push(",");
-        }
+    let status = feed.read(app.monotonic(), &mut budget, &mut deliveries);
+    // An answer is the end of every poll: the next one reads on, however late it comes.
+    let too_slow = deliveries.pop_if(|last| matches!(last, Delivery::TooSlow(..)));
+    let mut list = List::default();
+    entries.drain(..).for_each(|entry| list.notice(entry));
+    for delivery in &deliveries {
         match delivery {
-            Delivery::Message(_, message) => body.push_message(envelope::list_entry(message)),
-            _ => body.push(notice(app, feed, delivery)),
+            Delivery::Message(_, message) => list.message(envelope::list_entry(message)),
+            _ => list.notice(notice(app, feed, delivery)),
         }
     }
     let more = status == FeedStatus::More;
-    let closed = feed.all_closed() && !more;
-    let end = if closed { ",\"closed\":true" } else { "" };
-    let cursor = cursor_of(feed);
-    body.push(format!("],\"cursor\":\"{cursor}\",\"more\":{more}{end}}}"));
-    Page {
-        messages: body.take_messages(),
-        body,
-        news: !deliveries.is_empty() || closed,
+    let mut page = list.end(feed, more, feed.all_closed() && !more);
+    page.news |= too_slow.is_some();
+    page
+}
+
+/// An answer of notices alone: what there is to read is left where it is.
+pub fn told(feed: &Feed, entries: &[String]) -> Page {
+    let mut list = List::default();
+    entries.iter().for_each(|entry| list.notice(entry.clone()));
+    list.end(feed, false, false)
+}
+
+/// The body of an answer that is being written.
+#[derive(Default)]
+struct List {
+    body: Outbox,
+    any: bool,
+}
+
+impl List {
+    fn next(&mut self) {
+        let before = if self.any { "," } else { "{\"messages\":[" };
+        self.body.push(before);
+        self.any = true;
+    }
+
+    fn message(&mut self, message: Bytes) {
+        self.next();
+        self.body.push_message(message);
+    }
+
+    fn notice(&mut self, notice: String) {
+        self.next();
+        self.body.push(notice);
+    }
+
+    fn end(mut self, feed: &Feed, more: bool, closed: bool) -> Page {
+        if !self.any {
+            self.body.push("{\"messages\":[");
+        }
+        let end = if closed { ",\"closed\":true" } else { "" };
+        let cursor = cursor_of(feed);
+        let rest = format!("],\"cursor\":\"{cursor}\",\"more\":{more}{end}}}");
+        self.body.push(rest);
+        Page {
+            messages: self.body.take_messages(),
+            news: self.any || closed,
+            body: self.body,
+        }
     }
 }
 

@@ -6,31 +6,34 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidings_core::{
-    Budget, ChannelName, ClientId, Delivery, Feed, FeedStatus, Limits, Opened, Position,
+    Budget, ChannelName, Delivery, Feed, FeedStatus, Key, Limits, Opened, Position,
 };
+use tidings_protocol::Problem;
 use tidings_protocol::cursor::{self, NameHash};
 use tidings_protocol::envelope::{Hello, Notice};
 use tidings_protocol::sse;
 use tokio::time::Instant;
 
-use super::{End, Outbox, Session, lag_limit, notice_of, place_of};
-use crate::app::{App, Registered};
+use super::{End, Outbox, Session, lost_rights, notice_of, place_of, too_slow};
+use crate::app::App;
 use crate::clock::spread;
+use crate::identity::{News, Stay, identity, session};
+use crate::presence::Membership;
+use crate::reading::Reading;
 use crate::stats::Transport;
 
 /// A stream of events.
 pub struct Sse {
     app: Arc<App>,
     feed: Feed,
-    client: ClientId,
-    user: Option<Arc<str>>,
     raw: bool,
     /// The place after what was written, by key; the feed itself may be ahead.
     places: Vec<(NameHash, Position)>,
     stage: Stage,
     /// When it last said something.
     spoke: Instant,
-    _registered: Registered,
+    stay: Stay,
+    _membership: Option<Box<Membership>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,14 +45,19 @@ enum Stage {
 
 impl Sse {
     /// A stream over `feed`.
-    pub fn new(app: &Arc<App>, feed: Feed, user: Option<Arc<str>>, raw: bool) -> Self {
+    pub fn new(
+        app: &Arc<App>,
+        feed: Feed,
+        reading: &Reading,
+        membership: Option<Box<Membership>>,
+    ) -> Self {
+        let client = reading.who.client.unwrap_or_else(|| app.new_client());
         Self {
-            _registered: app.register(feed.signal().clone()),
+            stay: Stay::new(app, client, &reading.who.claims, feed.signal()),
+            _membership: membership,
             app: app.clone(),
             feed,
-            client: app.new_client(),
-            user,
-            raw,
+            raw: reading.raw,
             places: Vec::new(),
             stage: Stage::Begin,
             spoke: Instant::now(),
@@ -59,9 +67,10 @@ impl Sse {
     fn begin(&mut self, out: &mut Outbox) {
         let asked = |(name, opened): (&ChannelName, &Opened)| (NameHash::of(name), opened.asked);
         self.places = self.feed.openings().map(asked).collect();
+        let claims = self.stay.claims();
+        let session = session::sign(&self.app, self.stay.client(), &claims.user);
         let hello = Notice::Hello(Hello {
-            client: self.client,
-            user: self.user.as_deref(),
+            identity: identity(self.stay.client(), &session, &claims),
             transport: "sse",
             limits: self.app.limits(),
             channels: self.feed.openings().map(place_of).collect(),
@@ -90,19 +99,66 @@ impl Sse {
         self.stage = Stage::Ended;
     }
 
+    /// Acts on what has happened to the client.
+    fn hear(&mut self, news: News, out: &mut Outbox) {
+        match news {
+            News::Ended(problem) => self.fail(&problem, out),
+            News::Expiring(in_ms) => out.push(sse::notice(None, None, &Notice::Expiring { in_ms })),
+            News::Rights => {
+                for lost in lost_rights(&self.app, &self.stay, &mut self.feed) {
+                    self.places[lost.key as usize].1 = lost.position;
+                    let cursor = self.cursor();
+                    out.push(sse::notice(Some(&cursor), None, &lost.notice()));
+                    if self.feed.is_empty() {
+                        self.fail(&lost.problem, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells why, and ends.
+    fn fail(&mut self, problem: &Problem, out: &mut Outbox) {
+        self.app.stats.refused(problem);
+        let retry = problem
+            .code
+            .temporary()
+            .then(|| millis(spread(self.app.limits().retry)));
+        let notice = Notice::Error {
+            id: None,
+            problem,
+            retry_ms: retry,
+        };
+        out.push(sse::notice(None, retry, &notice));
+        self.stage = Stage::Ended;
+    }
+
+    /// Ends the stream of a reader that is too slow. It has the place to come back to as its last id.
+    fn give_up(&mut self, key: Key, position: Position, out: &mut Outbox) {
+        let problem = too_slow(self.channel(key), position);
+        self.fail(&problem, out);
+    }
+
+    fn channel(&self, key: Key) -> &ChannelName {
+        let channel = self.feed.channel(key);
+        channel.expect("a delivery's channel is in its feed")
+    }
+
     fn read(&mut self, out: &mut Outbox) -> FeedStatus {
         let limits = self.app.limits();
         let mut budget = Budget::new(usize::MAX, limits.flush_bytes);
         let mut deliveries = Vec::new();
         let now = self.app.monotonic();
-        let status = self
-            .feed
-            .read(now, &mut budget, lag_limit(limits), &mut deliveries);
+        let status = self.feed.read(now, &mut budget, &mut deliveries);
         let exact = self.places.len() <= Limits::EXACT_CURSOR_CHANNELS;
         let last = deliveries
             .iter()
             .rposition(|delivery| delivery.position().is_some());
         for (index, delivery) in deliveries.iter().enumerate() {
+            if let Delivery::TooSlow(key, position) = delivery {
+                self.give_up(*key, *position, out);
+                break;
+            }
             let with_id = exact || Some(index) == last;
             self.push(delivery, with_id, out);
         }
@@ -128,10 +184,7 @@ impl Sse {
     }
 
     fn notice(&self, delivery: &Delivery) -> String {
-        let channel = self
-            .feed
-            .channel(delivery.key())
-            .expect("a delivery's channel is in its feed");
+        let channel = self.channel(delivery.key());
         match delivery {
             Delivery::Closed(_, position) if self.raw => {
                 format!("{}{}", sse::id_line(&position.to_string()), sse::RAW_END)
@@ -156,14 +209,20 @@ impl Session for Sse {
             self.begin(out);
             self.stage = Stage::Live;
         }
+        while let Some(news) = self.stay.news() {
+            self.hear(news, out);
+            if self.stage == Stage::Ended {
+                return;
+            }
+        }
         let ready = self.feed.poll_ready(cx).is_ready();
         if ready && self.read(out) == FeedStatus::Waiting && self.feed.all_closed() {
             self.stage = Stage::Ended;
-        } else if self.app.stopping() {
+        } else if self.stage == Stage::Live && self.app.stopping() {
             self.say_goodbye(out);
         }
         let now = Instant::now();
-        if out.is_empty() && now >= self.deadline() {
+        if out.is_empty() && now >= self.spoke + self.app.limits().heartbeat {
             out.push(sse::notice(None, None, &Notice::Ping));
         }
         if !out.is_empty() {
@@ -179,7 +238,8 @@ impl Session for Sse {
     }
 
     fn deadline(&self) -> Instant {
-        self.spoke + self.app.limits().heartbeat
+        let due = self.spoke + self.app.limits().heartbeat;
+        self.stay.deadline().map_or(due, |news| news.min(due))
     }
 
     fn end(&self) -> Option<End> {

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use serde_json::value::RawValue;
 use tidings_core::{
-    Budget, ChannelName, ClientId, Cursor, Delivery, Feed, Limits, Message, Opened,
+    Action, Budget, ChannelName, Claims, Cursor, Delivery, Feed, Limits, Message, Opened,
 };
 use tidings_protocol::allowance::Allowance;
 use tidings_protocol::envelope::{self, Hello, Notice};
@@ -22,9 +22,13 @@ use tidings_protocol::websocket::{
 use tidings_protocol::{Code, Problem};
 use tokio::time::Instant;
 
-use super::{End, Outbox, Session, lag_limit, notice_of, place_of};
-use crate::app::{App, Registered};
+use super::{End, Outbox, Session, lost_rights, notice_of, place_of, too_slow};
+use crate::address::AddressKey;
+use crate::app::App;
 use crate::clock::spread;
+use crate::identity::{News, Stay, Who, identity, session};
+use crate::presence::Membership;
+use crate::publish::Publisher;
 use crate::reading::Reading;
 use crate::stats::Transport;
 
@@ -35,9 +39,11 @@ const INFLATES: u64 = 8;
 pub struct WebSocket {
     app: Arc<App>,
     feed: Feed,
-    client: ClientId,
-    user: Option<Arc<str>>,
+    stay: Stay,
+    address: Option<AddressKey>,
     raw: Option<Raw>,
+    /// The channels that it is a member of.
+    membership: Option<Box<Membership>>,
     decoder: Decoder,
     /// What was agreed on about compression.
     deflate: Option<Deflate>,
@@ -62,7 +68,8 @@ pub struct WebSocket {
     inflates: Allowance,
     /// Pings and pongs that it may still send.
     control_frames: Allowance,
-    _registered: Registered,
+    /// Until then it must have said who it is, or read something that anybody may.
+    auth_by: Option<Instant>,
 }
 
 /// A connection that carries payloads alone, of one channel.
@@ -88,9 +95,14 @@ enum Done {
     Reply(String),
     /// A channel is read from here on, and this is said before its messages.
     Subscribed {
-        channel: ChannelName,
-        cursor: Box<Cursor<Message>>,
-        opened: Opened,
+        channels: Vec<Subscribed>,
+        membership: Option<Membership>,
+        id: Option<Box<RawValue>>,
+    },
+    /// A token was good.
+    Verified {
+        claims: Arc<Claims>,
+        session: Option<String>,
         id: Option<Box<RawValue>>,
     },
     /// A raw publish succeeded: nothing is said.
@@ -99,17 +111,27 @@ enum Done {
     Failed(Problem),
 }
 
+/// A channel that was opened for a connection.
+struct Subscribed {
+    channel: ChannelName,
+    cursor: Cursor<Message>,
+    opened: Opened,
+}
+
 impl WebSocket {
     /// A connection that reads `feed`.
     pub fn new(
         app: &Arc<App>,
         feed: Feed,
-        client: ClientId,
         reading: &Reading,
+        membership: Option<Box<Membership>>,
+        address: Option<AddressKey>,
         deflate: Option<Deflate>,
     ) -> Self {
-        let mut socket = Self::bare(app, feed, client, deflate);
-        socket.user = reading.user.clone();
+        let mut socket = Self::bare(app, feed, &reading.who, address, deflate);
+        socket.membership = membership;
+        let unknown = reading.who.claims.is_anonymous() && socket.feed.is_empty();
+        socket.auth_by = (unknown && !via_open(app)).then(|| Instant::now() + Limits::AUTH_TIME);
         socket.raw = reading.raw.then(|| Raw {
             channel: reading.channels[0].name.clone(),
             echo: reading.echo,
@@ -118,22 +140,35 @@ impl WebSocket {
     }
 
     /// A connection that is told why it cannot be, and closed.
-    pub fn refused(app: &Arc<App>, problem: &Problem, deflate: Option<Deflate>) -> Self {
-        let mut socket = Self::bare(app, Feed::new(None), app.new_client(), deflate);
+    pub fn refused(
+        app: &Arc<App>,
+        problem: &Problem,
+        address: Option<AddressKey>,
+        deflate: Option<Deflate>,
+    ) -> Self {
+        let mut socket = Self::bare(app, Feed::new(None), &Who::nobody(), address, deflate);
         socket.stage = Stage::Live;
         socket.fail(problem);
         socket
     }
 
-    fn bare(app: &Arc<App>, feed: Feed, client: ClientId, deflate: Option<Deflate>) -> Self {
+    fn bare(
+        app: &Arc<App>,
+        feed: Feed,
+        who: &Who,
+        address: Option<AddressKey>,
+        deflate: Option<Deflate>,
+    ) -> Self {
         let now = Instant::now();
+        let client = who.client.unwrap_or_else(|| app.new_client());
         Self {
-            _registered: app.register(feed.signal().clone()),
+            stay: Stay::new(app, client, &who.claims, feed.signal()),
             app: app.clone(),
             feed,
-            client,
-            user: None,
+            address,
             raw: None,
+            membership: None,
+            auth_by: None,
             decoder: Decoder::new(app.limits().command_bytes, deflate),
             deflate,
             unread: Bytes::new(),
@@ -164,14 +199,51 @@ impl WebSocket {
         if self.raw.is_some() {
             return;
         }
+        let claims = self.stay.claims();
+        let session = session::sign(&self.app, self.stay.client(), &claims.user);
         let hello = Notice::Hello(Hello {
-            client: self.client,
-            user: self.user.as_deref(),
+            identity: identity(self.stay.client(), &session, &claims),
             transport: "websocket",
             limits: self.app.limits(),
             channels: self.feed.openings().map(place_of).collect(),
         });
         out.push(text(&hello));
+    }
+
+    /// Acts on what has happened to the client.
+    fn hear(&mut self, news: News) {
+        match news {
+            News::Ended(problem) => {
+                self.app.stats.refused(&problem);
+                self.fail(&problem);
+            }
+            News::Expiring(in_ms) if self.raw.is_none() => self.say(&Notice::Expiring { in_ms }),
+            News::Expiring(_) => {}
+            News::Rights => self.look_at_rights(),
+        }
+    }
+
+    /// Ends what the client may no longer read or be seen in.
+    fn look_at_rights(&mut self) {
+        for lost in lost_rights(&self.app, &self.stay, &mut self.feed) {
+            if self.raw.is_some() {
+                return self.fail(&lost.problem);
+            }
+            self.say(&lost.notice());
+        }
+        if let Some(membership) = &mut self.membership {
+            let (app, claims, me) = (&self.app, self.stay.claims(), Some(self.stay.client()));
+            membership.retain(|channel| app.may(Action::Presence, channel, &claims, me).is_ok());
+        }
+    }
+
+    /// Who publishes on it.
+    fn publisher(&self) -> Publisher {
+        Publisher {
+            claims: self.stay.claims(),
+            client: Some(self.stay.client()),
+            address: self.address,
+        }
     }
 
     fn say(&mut self, notice: &Notice<'_>) {
@@ -180,6 +252,11 @@ impl WebSocket {
 
     /// Tells why, and closes.
     fn fail(&mut self, problem: &Problem) {
+        self.fail_with(problem, &problem.detail);
+    }
+
+    /// Tells why, and closes with a reason that is for the program.
+    fn fail_with(&mut self, problem: &Problem, reason: &str) {
         if self.raw.is_none() {
             self.say(&Notice::Error {
                 id: None,
@@ -189,7 +266,7 @@ impl WebSocket {
         }
         let code =
             CloseCode::new(problem.code.close_code()).expect("the table holds valid close codes");
-        self.close(code, &problem.detail);
+        self.close(code, reason);
     }
 
     fn close(&mut self, code: CloseCode, reason: &str) {
@@ -316,6 +393,11 @@ impl WebSocket {
         if !matches!(self.stage, Stage::Closing(_)) {
             self.replies.push_back(ws::close_reply(frame));
         }
+        if let (Some(membership), Some(CloseCode::NORMAL)) =
+            (&mut self.membership, frame.map(|frame| frame.code))
+        {
+            membership.say_goodbye();
+        }
         self.running = None;
         self.stage = Stage::Ended;
     }
@@ -328,8 +410,7 @@ impl WebSocket {
         let mut budget = Budget::new(usize::MAX, limits.flush_bytes);
         let mut deliveries = Vec::new();
         let now = self.app.monotonic();
-        self.feed
-            .read(now, &mut budget, lag_limit(limits), &mut deliveries);
+        self.feed.read(now, &mut budget, &mut deliveries);
         for delivery in &deliveries {
             if matches!(self.stage, Stage::Live) {
                 self.deliver(delivery, out);
@@ -351,6 +432,11 @@ impl WebSocket {
             .feed
             .channel(delivery.key())
             .expect("a delivery's channel is in its feed");
+        if let Delivery::TooSlow(_, position) = delivery {
+            let problem = too_slow(channel, *position);
+            self.app.stats.refused(&problem);
+            return self.fail_with(&problem, &position.to_string());
+        }
         let notice = notice_of(&self.app, channel, delivery);
         if self.raw.is_some() {
             return self.tell_raw(delivery);
@@ -376,6 +462,16 @@ impl WebSocket {
             );
             self.app.stats.refused(&problem);
             self.fail(&problem);
+        } else if self.auth_by.is_some_and(|by| now >= by) {
+            self.auth_by = None;
+            if self.stay.claims().is_anonymous() && self.feed.is_empty() {
+                let problem = Problem::new(
+                    Code::Unauthorized,
+                    "nobody said who this is: send {\"type\":\"auth\",\"token\":…} first",
+                );
+                self.app.stats.refused(&problem);
+                self.fail(&problem);
+            }
         } else if now >= self.ping_due() {
             self.asked = now;
             if self.raw.is_none() {
@@ -404,6 +500,11 @@ impl Session for WebSocket {
         let now = Instant::now();
         if self.stage == Stage::Begin {
             self.begin(out);
+        }
+        while self.stage == Stage::Live
+            && let Some(news) = self.stay.news()
+        {
+            self.hear(news);
         }
         self.advance(cx);
         if self.stage == Stage::Live {
@@ -456,7 +557,8 @@ impl Session for WebSocket {
             _ => {
                 let due = self.ping_due();
                 let due = due.min(self.heard + 2 * self.app.limits().heartbeat);
-                self.message_due().map_or(due, |message| message.min(due))
+                let others = [self.message_due(), self.auth_by, self.stay.deadline()];
+                others.into_iter().flatten().fold(due, Instant::min)
             }
         }
     }
@@ -470,6 +572,10 @@ impl Session for WebSocket {
             End::Cut
         })
     }
+}
+
+fn via_open(app: &App) -> bool {
+    app.policy().auth.open
 }
 
 fn text(notice: &Notice<'_>) -> Bytes {

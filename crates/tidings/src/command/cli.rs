@@ -43,6 +43,10 @@ pub enum Command {
     Pub(PublishArgs),
     /// Follow channels and print their messages
     Sub(SubscribeArgs),
+    /// Make a token, or say what is in one
+    Token(crate::command::token::Args),
+    /// Make a key for a backend
+    Key(crate::command::key::Args),
     /// Measure what a message costs on this machine
     Bench(crate::command::bench::Options),
 }
@@ -63,6 +67,8 @@ Examples:
   tidings serve --tls-cert chain.pem --tls-key key.pem   https:// only
   tidings serve --listen 0.0.0.0:8000 --insecure         open to everybody who reaches it
 
+SIGHUP reads the file again and puts it in force without dropping anybody; keys that need a restart are named.
+A flag is seen by everybody on the machine: secrets belong in the file, in the environment or in files of their own.
 SIGTERM and Ctrl-C end all streams in order (at most limits.drain); a second one ends at once."
 )]
 pub struct Settings {
@@ -72,9 +78,12 @@ pub struct Settings {
     /// Where to listen; port 0 takes a free one and prints it [env: TIDINGS_LISTEN] [default: 127.0.0.1:8000]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
-    /// Listen on any address, although nobody is asked who they are [env: TIDINGS_INSECURE=true]
+    /// Listen on any address, although nobody is asked who they are; not needed with tokens or keys [env: TIDINGS_INSECURE=true]
     #[arg(long)]
     pub insecure: bool,
+    /// An address of their own for administration and metrics [env: TIDINGS_ADMIN__LISTEN]
+    #[arg(long, value_name = "ADDR")]
+    pub admin_listen: Option<String>,
     /// The server's certificate, and those of its issuers after it, PEM: connections are TLS [env: TIDINGS_TLS__CERT]
     #[arg(long, value_name = "FILE")]
     pub tls_cert: Option<String>,
@@ -117,6 +126,7 @@ impl Settings {
     fn flags(&self) -> Vec<Flag> {
         let named = [
             ("--listen", "listen", &self.listen),
+            ("--admin-listen", "admin.listen", &self.admin_listen),
             ("--tls-cert", "tls.cert", &self.tls_cert),
             ("--tls-key", "tls.key", &self.tls_key),
             ("--log-level", "log.level", &self.log_level),
@@ -148,7 +158,8 @@ impl Settings {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   tidings config --check --config tidings.toml     \"ok\", or every error with its line and its fix
-  tidings config --print > tidings.toml            all keys, to begin with")]
+  tidings config --print > tidings.toml            all keys, to begin with
+  tidings config --schema > tidings.schema.json    what a file may hold, for editors")]
 pub struct ConfigArgs {
     #[command(flatten)]
     what: ConfigAction,
@@ -163,15 +174,23 @@ struct ConfigAction {
     /// Say what is wrong: exit 0 and "ok", or exit 1 and all errors
     #[arg(long)]
     check: bool,
-    /// Print every key with its value, its meaning and where the value came from, as TOML
+    /// Print every key with its value, its meaning and where the value came from, as TOML; no secrets
     #[arg(long)]
     print: bool,
+    /// Print the JSON Schema of the configuration file, for editors
+    #[arg(long)]
+    schema: bool,
 }
 
 impl ConfigArgs {
     /// Print instead of only check.
     pub fn print(&self) -> bool {
         self.what.print
+    }
+
+    /// Print what a file may hold, whatever is set.
+    pub fn schema(&self) -> bool {
+        self.what.schema
     }
 }
 
@@ -350,6 +369,7 @@ mod tests {
         for line in [
             "tidings config",
             "tidings config --check --print",
+            "tidings config --schema --print",
             "tidings pub a b --json --text",
             "tidings sub",
             "tidings sub a --last 1 --after now",

@@ -11,43 +11,164 @@ use anyhow::{Context, anyhow};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tidings_core::Hub;
 use tidings_core::broker::memory::MemoryBroker;
-use tidings_server::{AccessRules, App, Options, Server};
+use tidings_server::{App, Kind, Listener, Options, Server, TlsSlot, TrustedProxies};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::command::config::{Config, Loaded, LogFormat, is_loopback};
-use crate::command::{logging, tls};
+use crate::command::config::{self, Config, Fault, Inputs, Loaded, LogFormat, is_loopback};
+use crate::command::{logging, policy, tls};
 
 /// Open files that are no connections, and connections that are only told that the server is full.
-const OTHER_FILES: u64 = 128;
+const OTHER_FILES: u64 = 256;
 
 /// So few connections are a surprise.
 const FEW: usize = 1_000;
 
-/// Serves until a signal comes.
+/// Serves until a signal comes. SIGHUP reads the `inputs` again.
 ///
 /// # Errors
 ///
 /// What keeps the server from starting, or from listening on.
-pub fn run(mut loaded: Loaded) -> anyhow::Result<ExitCode> {
+pub fn run(mut loaded: Loaded, inputs: Inputs) -> anyhow::Result<ExitCode> {
     logging::start(&loaded.config.log);
+    warn_of(&loaded.warnings);
+    let asked = loaded.config.clone();
     fit_open_files(&mut loaded);
     // Connections are on threads of the server's own: here are accepting, housekeeping and signals.
     let runtime = crate::command::runtime()?;
-    let ended = runtime.block_on(serve(&loaded.config));
+    let ended = runtime.block_on(serve(&loaded.config, asked, inputs));
     // What a second signal left behind is not waited for.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
-    let mut signals = Signals::new().context("signals cannot be received")?;
-    let tls = tls::keys(&config.tls)?;
-    let server = tidings_server::bind(config.listen, workers(config), app(config)?, tls)
-        .await
-        .map_err(|error| cannot_listen(config.listen, &error))?;
-    announce(config, server.local_addr());
-    run_until_signal(server, &mut signals).await
+async fn serve(config: &Config, asked: Config, inputs: Inputs) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::new(inputs.file.is_some()).context("signals cannot be received")?;
+    let tls = tls::keys(&config.tls)?.map(TlsSlot::new);
+    let random = random()?;
+    let app = app(config, &random)?;
+    let server = listen(config, &app, tls.clone()).await?;
+    announce(config, &server.local_addrs());
+    let parts = Parts { app, tls, random };
+    let mut reload = Reload::new(parts, asked, inputs);
+    run_until_signal(server, &mut signals, || reload.run()).await
+}
+
+/// Puts a configuration in force that was read anew. What may fail comes first, so that nothing has
+/// changed when it does.
+fn apply(parts: &Parts, config: &Config) -> anyhow::Result<()> {
+    let keys = tls::keys(&config.tls)?;
+    let policy = policy::policy(config, &parts.random)?;
+    if let (Some(slot), Some(keys)) = (&parts.tls, keys) {
+        slot.replace(keys);
+    }
+    parts.app.reload(policy, config.rulebook());
+    logging::set_level(config.log.level);
+    Ok(())
+}
+
+/// What a reload changes.
+struct Parts {
+    app: Arc<App>,
+    tls: Option<TlsSlot>,
+    /// Signs sessions where no secret is configured.
+    random: [u8; 32],
+}
+
+/// Listens on all addresses of the configuration, the main one first.
+async fn listen(config: &Config, app: &Arc<App>, tls: Option<TlsSlot>) -> anyhow::Result<Server> {
+    let proxies = TrustedProxies {
+        networks: config
+            .proxy
+            .trusted
+            .iter()
+            .map(network)
+            .collect::<Result<_, _>>()?,
+        field: config.proxy.field,
+    };
+    let proxy_protocol = config.proxy.protocol;
+    let main = Kind::Public {
+        tls: tls.clone(),
+        proxy_protocol,
+    };
+    let admin = config
+        .admin
+        .listen
+        .map(|at| (at, Kind::Admin { tls: tls.clone() }));
+    let redirect = Kind::Redirect {
+        port: config.listen.port(),
+        proxy_protocol,
+    };
+    let redirect = config.tls.redirect.map(|at| (at, redirect));
+    let others = [admin, redirect].into_iter().flatten();
+    let mut server = Server::new(app.clone(), workers(config)).trusting(proxies);
+    for (address, kind) in std::iter::once((config.listen, main)).chain(others) {
+        server = server
+            .listen(Listener { address, kind })
+            .await
+            .map_err(|error| cannot_listen(address, &error))?;
+    }
+    Ok(server)
+}
+
+fn network(network: &config::Network) -> anyhow::Result<tidings_server::Network> {
+    Ok(network.to_string().parse()?)
+}
+
+/// Reads the configuration again, with the file, the environment and the flags of the start.
+struct Reload {
+    parts: Parts,
+    inputs: Inputs,
+    /// What the server was started with.
+    started: Config,
+    /// What is in force, as far as that can be changed.
+    current: Config,
+}
+
+impl Reload {
+    fn new(parts: Parts, started: Config, inputs: Inputs) -> Self {
+        Self {
+            parts,
+            inputs,
+            current: started.clone(),
+            started,
+        }
+    }
+
+    fn run(&mut self) {
+        let loaded = match config::load(&self.inputs) {
+            Ok(loaded) => loaded,
+            Err(faults) => return refuse(&faults.0),
+        };
+        if let Err(error) = apply(&self.parts, &loaded.config) {
+            return tracing::error!("not reloaded, all stays as it was: {error:#}");
+        }
+        warn_of(&loaded.warnings);
+        let restart = config::compare(&self.started, &loaded.config).restart;
+        if !restart.is_empty() {
+            let keys = restart.join(", ");
+            tracing::warn!(keys, "needs a restart; the rest is in force");
+        }
+        let changed = config::compare(&self.current, &loaded.config).live;
+        tracing::info!(changed = changed.join(", "), "reloaded");
+        self.current = loaded.config;
+    }
+}
+
+fn refuse(faults: &[Fault]) {
+    for fault in faults {
+        let (place, key) = (&fault.place, fault.key.as_deref());
+        let fix = &fault.wrong.fix;
+        tracing::error!(%place, key, fix, "not reloaded, all stays as it was: {}", fault.wrong.what);
+    }
+}
+
+fn warn_of(warnings: &[Fault]) {
+    for warning in warnings {
+        let (place, key) = (&warning.place, warning.key.as_deref());
+        let fix = &warning.wrong.fix;
+        tracing::warn!(%place, key, fix, "{}", warning.wrong.what);
+    }
 }
 
 fn workers(config: &Config) -> usize {
@@ -57,24 +178,19 @@ fn workers(config: &Config) -> usize {
     }
 }
 
-fn app(config: &Config) -> anyhow::Result<Arc<App>> {
-    let mut seed = [0; 16];
-    getrandom::fill(&mut seed)
+fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
         .map_err(|error| anyhow!("the system gives no random numbers: {error}"))?;
-    let [low, high] = halves(u128::from_ne_bytes(seed));
+    Ok(bytes)
+}
+
+fn app(config: &Config, secret: &[u8; 32]) -> anyhow::Result<Arc<App>> {
+    let [low, high] = halves(u128::from_ne_bytes(random()?));
     let broker = MemoryBroker::new([low, high], &config.limits);
     let hub = Hub::new(broker, config.rulebook(), config.limits.clone());
-    let only_here = is_loopback(config.listen);
-    let access = AccessRules {
-        origins: config.origins.clone(),
-        hosts: config.hosts.clone(),
-        any_host: !only_here && config.hosts.is_empty(),
-        loopback_origins: only_here,
-        read_only: false,
-        hides_own_channels: false,
-    };
     let options = Options {
-        access,
+        policy: policy::policy(config, secret)?,
         compresses: config.compression,
     };
     Ok(App::new(hub, options))
@@ -85,14 +201,23 @@ fn halves(number: u128) -> [u64; 2] {
 }
 
 /// The first signal begins the drain, the second ends it at once.
-async fn run_until_signal(server: Server, signals: &mut Signals) -> anyhow::Result<ExitCode> {
+async fn run_until_signal(
+    server: Server,
+    signals: &mut Signals,
+    mut reload: impl FnMut(),
+) -> anyhow::Result<ExitCode> {
     let (stop, stopped) = oneshot::channel::<()>();
     let mut serving = pin!(server.run(async {
         let _ = stopped.await;
     }));
-    let first = tokio::select! {
-        ended = &mut serving => return finished(ended),
-        name = signals.next() => name.0,
+    let first = loop {
+        tokio::select! {
+            ended = &mut serving => return finished(ended),
+            signal = signals.next() => match signal {
+                Some((name, _)) => break name,
+                None => reload(),
+            },
+        }
     };
     tracing::info!(
         signal = first,
@@ -101,7 +226,7 @@ async fn run_until_signal(server: Server, signals: &mut Signals) -> anyhow::Resu
     let _ = stop.send(());
     tokio::select! {
         ended = &mut serving => finished(ended),
-        (name, number) = signals.next() => {
+        (name, number) = signals.stop() => {
             tracing::warn!(signal = name, "stopped at once: a second signal came");
             Ok(ExitCode::from(128 + number))
         }
@@ -117,21 +242,36 @@ fn finished(ended: io::Result<()>) -> anyhow::Result<ExitCode> {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+    has_file: bool,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    /// Without a file nothing can have changed: then SIGHUP says that a terminal was closed.
+    fn new(has_file: bool) -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            has_file,
         })
     }
 
-    /// The next signal: its name and its number.
-    async fn next(&mut self) -> (&'static str, u8) {
+    /// The next signal to end, its name and its number; `None`: to read the configuration again.
+    async fn next(&mut self) -> Option<(&'static str, u8)> {
         tokio::select! {
-            _ = self.terminate.recv() => ("SIGTERM", 15),
-            _ = self.interrupt.recv() => ("SIGINT", 2),
+            _ = self.terminate.recv() => Some(("SIGTERM", 15)),
+            _ = self.interrupt.recv() => Some(("SIGINT", 2)),
+            _ = self.hangup.recv() => (!self.has_file).then_some(("SIGHUP", 1)),
+        }
+    }
+
+    /// The next signal to end. What holds while it ends is as it was.
+    async fn stop(&mut self) -> (&'static str, u8) {
+        loop {
+            if let Some(signal) = self.next().await {
+                return signal;
+            }
         }
     }
 }
@@ -197,11 +337,18 @@ fn base_url(address: SocketAddr, tls: bool) -> String {
     format!("{scheme}://{}", SocketAddr::new(ip, address.port()))
 }
 
-fn announce(config: &Config, address: SocketAddr) {
+fn announce(config: &Config, addresses: &[SocketAddr]) {
+    let address = addresses[0];
     let url = base_url(address, config.tls.cert.is_some());
-    let publish = format!("curl -d '{{\"text\":\"안녕 👋\"}}' {url}/channels/hello");
-    let follow = format!("curl -N '{url}/channels/hello?transport=sse'");
-    let who = if is_loopback(address) {
+    let bearer = match config.is_open() {
+        true => "",
+        false => "-H \"Authorization: Bearer $TOKEN\" ",
+    };
+    let publish = format!("curl {bearer}-d '{{\"text\":\"안녕 👋\"}}' {url}/channels/hello");
+    let follow = format!("curl {bearer}-N '{url}/channels/hello?transport=sse'");
+    let who = if !config.is_open() {
+        "Those who come are asked for a token or key: `tidings token` and `tidings key` make and explain them."
+    } else if is_loopback(address) {
         "This is an open development server: nobody is asked who they are, all on this machine may read and\n\
          publish. That is why it listens on loopback only; for a network see `tidings serve --help`."
     } else {
@@ -221,11 +368,20 @@ fn announce(config: &Config, address: SocketAddr) {
         }
         return;
     }
+    let admin = config
+        .admin
+        .listen
+        .map(|_| base_url(addresses[1], config.tls.cert.is_some()));
+    let page = match (&admin, config.is_open()) {
+        (Some(admin), _) => format!("  open      {admin}/\n  figures   {admin}/metrics\n"),
+        (None, true) => format!("  open      {url}/\n"),
+        (None, false) => String::new(),
+    };
     let text = format!(
         "tidings {} serves {url}\n\n  \
          publish   {publish}\n  \
-         follow    {follow}\n  \
-         open      {url}/\n\n{who}\nCtrl-C ends it.\n",
+         follow    {follow}\n\
+         {page}\n{who}\nCtrl-C ends it.\n",
         env!("CARGO_PKG_VERSION")
     );
     let mut out = io::stdout().lock();

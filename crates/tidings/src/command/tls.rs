@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use anyhow::anyhow;
-use tidings_server::{PemFile, TlsError, TlsKeys};
+use tidings_server::{PemFile, TlsError, TlsKeys, TlsOptions, TlsVersion};
 
-use crate::command::config::Tls;
+use crate::command::config::{self, Tls};
 use crate::command::pem_file;
 
 /// The keys to serve with; none without `tls.cert` and `tls.key`.
@@ -20,7 +20,7 @@ pub fn keys(tls: &Tls) -> anyhow::Result<Option<TlsKeys>> {
     };
     let chain = pem_file::read(cert).map_err(|error| error.context("tls.cert"))?;
     let private = pem_file::read(key).map_err(|error| error.context("tls.key"))?;
-    let keys = TlsKeys::from_pem(&chain.text, &private.text)
+    let keys = TlsKeys::from_pem(&chain.text, &private.text, options(tls))
         .map_err(|error| anyhow!("{}: {error}", whose(&error, cert, key)))?;
     if private.is_public {
         tracing::warn!(
@@ -29,6 +29,15 @@ pub fn keys(tls: &Tls) -> anyhow::Result<Option<TlsKeys>> {
         );
     }
     Ok(Some(keys))
+}
+
+fn options(tls: &Tls) -> TlsOptions {
+    TlsOptions {
+        min_version: match tls.min_version {
+            config::TlsVersion::V1_2 => TlsVersion::V1_2,
+            config::TlsVersion::V1_3 => TlsVersion::V1_3,
+        },
+    }
 }
 
 /// The keys of the configuration that an error is about, with their files.

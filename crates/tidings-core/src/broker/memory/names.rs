@@ -115,6 +115,13 @@ impl EpochNames {
             || eras.any(|era| (0..KNOWN).any(|times| had(era, times)))
     }
 
+    /// The number of what messages are about; nobody outside can choose it.
+    pub fn topic(&self, topic: &str) -> u64 {
+        let mut hasher = SipHasher24::new_with_keys(self.incarnation[0], self.incarnation[1]);
+        ("topic", topic).hash(&mut hasher);
+        hasher.finish()
+    }
+
     fn epoch(&self, name: &ChannelName, source: &Source) -> Epoch {
         // Eight characters: short on the wire, and one chance in 10^12 that a change goes unseen.
         const RANGE: u64 = 36u64.pow(8);

@@ -1,14 +1,22 @@
 //! Commands of a WebSocket client, carried out one after the other.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
-use tidings_core::{ChannelName, Start};
+use tidings_core::Action as rights;
+use tidings_core::{ChannelName, Claims, Start};
 use tidings_protocol::command::{Action, Command, Outgoing};
 use tidings_protocol::envelope::{Notice, Place, Receipt};
 use tidings_protocol::start::{After, StartRule};
 use tidings_protocol::{Code, Problem, payload};
 
-use super::{Done, WebSocket};
+use super::{Done, Subscribed, WebSocket};
+use crate::app::App;
+use crate::charge::{charge, charge_subscribes, delivered};
+use crate::identity::{Who, identity, session, session_of, verify};
+use crate::presence::{Joins, Membership, PresenceWish};
 use crate::publish;
+use crate::reading::own_inbox;
 
 impl WebSocket {
     /// Carries out a command, a text frame.
@@ -59,7 +67,18 @@ impl WebSocket {
                 channel,
                 after,
                 last,
-            } => self.subscribe(id, &channel, after.as_deref(), last),
+                presence,
+                join,
+                info,
+            } => {
+                let wish = PresenceWish {
+                    reads: presence,
+                    joins: join,
+                    info: info.map(RawValue::get),
+                };
+                self.subscribe(id, &channel, after.as_deref(), last, &wish);
+            }
+            Action::Auth { token, session } => self.auth(id, &token, session.as_deref()),
             Action::Unsubscribe { channel } => self.unsubscribe(id, &channel),
             Action::Publish(outgoing) => self.publish(id, outgoing, None),
             Action::Ping { time } => {
@@ -80,9 +99,10 @@ impl WebSocket {
         channel: &str,
         after: Option<&str>,
         last: Option<usize>,
+        wish: &PresenceWish<'_>,
     ) {
-        let channel = match self.may_subscribe(channel) {
-            Ok(channel) => channel,
+        let (channels, joins) = match self.may_subscribe(channel, wish) {
+            Ok(wanted) => wanted,
             Err(problem) => return self.refuse(id, &problem),
         };
         let max = self.app.limits().poll_messages;
@@ -91,18 +111,16 @@ impl WebSocket {
             last: last.map(|last| last.min(max)),
             ..StartRule::default()
         };
-        let start = rule.resolve(&channel, None, None, Start::Now);
-        let (app, id) = (self.app.clone(), owned(id));
+        let start = rule.resolve(&channels[0], None, None, Start::Now);
+        let (app, id, who) = (self.app.clone(), owned(id), self.who());
         self.running = Some(Box::pin(async move {
-            match app.hub.open(&channel, start, app.now()).await {
-                Ok((cursor, opened)) => Done::Subscribed {
-                    channel,
-                    cursor: Box::new(cursor),
-                    opened,
+            match subscribe(&app, &who, channels, joins, start).await {
+                Ok((channels, membership)) => Done::Subscribed {
+                    channels,
+                    membership,
                     id,
                 },
-                Err(error) => {
-                    let problem = error.into();
+                Err(problem) => {
                     app.stats.refused(&problem);
                     Done::Reply(error_json(id.as_deref(), &problem))
                 }
@@ -110,23 +128,102 @@ impl WebSocket {
         }));
     }
 
-    fn may_subscribe(&self, channel: &str) -> Result<ChannelName, Problem> {
-        let channel = ChannelName::parse(channel)?;
-        self.app.may_read(&channel)?;
-        if self.feed.find(&channel).is_some() {
-            return Err(Problem::new(
-                Code::AlreadySubscribed,
-                "this connection reads the channel already",
-            ));
+    fn who(&self) -> Who {
+        Who {
+            claims: self.stay.claims(),
+            client: Some(self.stay.client()),
         }
+    }
+
+    /// The channels that a command wants, its presence after it, and what it joins.
+    fn may_subscribe(
+        &self,
+        channel: &str,
+        wish: &PresenceWish<'_>,
+    ) -> Result<(Vec<ChannelName>, Option<Joins>), Problem> {
+        let who = self.who();
+        let channel = own_inbox(ChannelName::parse(channel)?, &who.claims, who.client)?;
+        let joins = Joins::of(&self.app, &who, std::slice::from_ref(&channel), wish)?;
+        let mut channels = vec![channel];
+        if wish.reads {
+            channels.push(channels[0].presence());
+        }
+        for channel in &channels {
+            self.app
+                .may(rights::Subscribe, channel, &who.claims, who.client)?;
+            if self.feed.find(channel).is_some() {
+                return Err(Problem::new(
+                    Code::AlreadySubscribed,
+                    "this connection reads the channel already",
+                ));
+            }
+        }
+        charge_subscribes(&self.app, &who.claims, self.address, channels.len())?;
         let max = self.app.limits().channels_per_connection;
-        if self.feed.len() >= max {
+        if self.feed.len() + channels.len() > max {
             return Err(Problem::new(
                 Code::TooManyChannels,
                 format!("one connection reads at most {max} channels"),
             ));
         }
-        Ok(channel)
+        Ok((channels, joins))
+    }
+
+    /// Says who the client is, or shows a newer token.
+    fn auth(&mut self, id: Option<&RawValue>, token: &str, session: Option<&str>) {
+        let (app, address) = (self.app.clone(), self.address);
+        let (id, token) = (owned(id), token.to_owned());
+        let session = session.map(str::to_owned);
+        self.running = Some(Box::pin(async move {
+            match verify(&app, address, &token).await {
+                Ok(claims) => Done::Verified {
+                    claims,
+                    session,
+                    id,
+                },
+                Err(problem) => {
+                    app.stats.refused(&problem);
+                    Done::Reply(error_json(id.as_deref(), &problem))
+                }
+            }
+        }));
+    }
+
+    /// The client is who its token says.
+    fn become_known(
+        &mut self,
+        id: Option<&RawValue>,
+        claims: &Arc<Claims>,
+        session: Option<&str>,
+    ) -> Result<(), Problem> {
+        let known = self.stay.claims();
+        let same = known.user == claims.user && !known.is_anonymous();
+        if !same && !known.is_anonymous() {
+            return Err(Problem::new(
+                Code::Forbidden,
+                "a connection is one user's: open another one for another user",
+            ));
+        }
+        let before = session.and_then(|text| session_of(&self.app, text, claims.user.as_deref()));
+        // Who was nobody is somebody else from here on: others may know what nobody's session was.
+        let client = match same {
+            true => self.stay.client(),
+            false => before.unwrap_or_else(|| self.app.new_client()),
+        };
+        self.app.check_revoked(claims, Some(client))?;
+        if client != self.stay.client() {
+            self.membership = None;
+            self.feed.set_reader(client);
+        }
+        self.stay.change(client, claims);
+        self.auth_by = None;
+        let session = session::sign(&self.app, client, &claims.user);
+        self.say(&Notice::Identified {
+            id,
+            identity: identity(client, &session, claims),
+        });
+        self.look_at_rights();
+        Ok(())
     }
 
     fn unsubscribe(&mut self, id: Option<&RawValue>, channel: &str) {
@@ -142,10 +239,14 @@ impl WebSocket {
         match found {
             Ok((channel, key)) => {
                 let position = self.feed.remove(key).expect("found a moment ago");
+                if let Some(membership) = &mut self.membership {
+                    membership.retain(|member_of| *member_of != channel);
+                }
                 self.say(&Notice::Unsubscribed {
                     id,
                     channel: &channel,
                     position,
+                    reason: None,
                 });
             }
             Err(problem) => self.refuse(id, &problem),
@@ -153,7 +254,7 @@ impl WebSocket {
     }
 
     fn publish(&mut self, id: Option<&RawValue>, outgoing: Outgoing<'_>, bytes: Option<&[u8]>) {
-        let from = publish::sender(self.client, self.user.as_ref());
+        let publisher = self.publisher();
         let null = RawValue::NULL;
         let outgoing = Outgoing {
             data: if bytes.is_some() {
@@ -168,14 +269,14 @@ impl WebSocket {
             },
             ..outgoing
         };
-        let draft =
-            publish::draft(&self.app, &outgoing, &from, Some(self.client)).and_then(|mut draft| {
-                if let Some(bytes) = bytes {
-                    draft.payload = Some(payload::binary(bytes));
-                    publish::check(&self.app, &draft)?;
-                }
-                Ok(draft)
-            });
+        let draft = publish::draft(&self.app, &publisher, &outgoing).and_then(|mut draft| {
+            if let Some(bytes) = bytes {
+                draft.payload = Some(payload::binary(bytes));
+                publish::check(&self.app, &mut draft)?;
+            }
+            charge(&self.app, &publisher, std::slice::from_ref(&draft))?;
+            Ok(draft)
+        });
         let draft = match draft {
             Ok(draft) => draft,
             Err(problem) => return self.refuse(id, &problem),
@@ -185,6 +286,7 @@ impl WebSocket {
             let id = id.as_deref();
             Done::Reply(match app.hub.publish(draft, app.now()).await {
                 Ok(receipt) => {
+                    delivered(&app, &publisher, receipt.subscribers);
                     let receipt = Receipt {
                         channel: &channel,
                         receipt,
@@ -208,25 +310,51 @@ impl WebSocket {
                 .push_back(super::ws::text_frame(json.as_bytes())),
             Done::Silence => {}
             Done::Failed(problem) => self.fail(&problem),
-            Done::Subscribed {
-                channel,
-                cursor,
-                opened,
+            Done::Verified {
+                claims,
+                session,
                 id,
             } => {
-                let place = Place {
-                    at: opened.at,
-                    recovered: opened.recovered,
-                };
-                self.say(&Notice::Subscribed {
-                    id: id.as_deref(),
-                    channel: &channel,
-                    place,
-                });
-                self.has_ended = false;
-                self.feed.add(channel, *cursor, opened, false);
+                let known = self.become_known(id.as_deref(), &claims, session.as_deref());
+                if let Err(problem) = known {
+                    self.refuse(id.as_deref(), &problem);
+                }
+            }
+            Done::Subscribed {
+                channels,
+                membership,
+                id,
+            } => {
+                if let Some(joined) = membership {
+                    match &mut self.membership {
+                        Some(known) => known.absorb(joined),
+                        none => *none = Some(Box::new(joined)),
+                    }
+                }
+                for subscribed in channels {
+                    self.begin_to_read(id.as_deref(), subscribed);
+                }
             }
         }
+    }
+
+    fn begin_to_read(&mut self, id: Option<&RawValue>, subscribed: Subscribed) {
+        let Subscribed {
+            channel,
+            cursor,
+            opened,
+        } = subscribed;
+        let place = Place {
+            at: opened.at,
+            recovered: opened.recovered,
+        };
+        self.say(&Notice::Subscribed {
+            id,
+            channel: &channel,
+            place,
+        });
+        self.has_ended = false;
+        self.feed.add(channel, cursor, opened, false);
     }
 
     /// Answers a command that cannot be carried out. The connection lives on.
@@ -238,6 +366,35 @@ impl WebSocket {
             retry_ms: None,
         });
     }
+}
+
+/// Opens what a command wants, and joins it.
+async fn subscribe(
+    app: &Arc<App>,
+    who: &Who,
+    channels: Vec<ChannelName>,
+    joins: Option<Joins>,
+    start: Start,
+) -> Result<(Vec<Subscribed>, Option<Membership>), Problem> {
+    let mut opened = Vec::with_capacity(channels.len());
+    for (index, channel) in channels.into_iter().enumerate() {
+        let start = if index == 0 { start } else { Start::Now };
+        let history = app.may(rights::History, &channel, &who.claims, who.client);
+        let (cursor, place) = app
+            .hub
+            .open(&channel, start, history.is_ok(), app.now())
+            .await?;
+        opened.push(Subscribed {
+            channel,
+            cursor,
+            opened: place,
+        });
+    }
+    let membership = match (joins, who.client) {
+        (Some(joins), Some(client)) => Some(*joins.for_a_stream(app, &who.claims, client).await?),
+        _ => None,
+    };
+    Ok((opened, membership))
 }
 
 fn owned(id: Option<&RawValue>) -> Option<Box<RawValue>> {

@@ -6,6 +6,7 @@ use tidings_protocol::websocket::{CloseCode, MessageKind};
 use tidings_protocol::{Code, Problem, payload};
 
 use super::{Done, WebSocket};
+use crate::charge::{charge, delivered};
 use crate::publish;
 
 impl WebSocket {
@@ -16,18 +17,27 @@ impl WebSocket {
             MessageKind::Text => payload::guess(data),
             MessageKind::Binary => payload::payload(PayloadKind::Binary, data),
         };
-        let from = publish::sender(self.client, self.user.as_ref());
-        let exclude = (!raw.echo).then_some(self.client);
-        let draft = publish::raw_draft(raw.channel.clone(), payload, from, exclude);
-        let allowed = publish::may_publish(&self.app, &draft.channel);
-        if let Err(problem) = allowed.and_then(|()| publish::check(&self.app, &draft)) {
-            self.app.stats.refused(&problem);
-            return self.fail(&problem);
-        }
+        let publisher = self.publisher();
+        let (channel, echo) = (raw.channel.clone(), raw.echo);
+        let draft = publish::raw_draft(&self.app, &publisher, channel, payload, echo);
+        let charged = draft.and_then(|draft| {
+            charge(&self.app, &publisher, std::slice::from_ref(&draft))?;
+            Ok(draft)
+        });
+        let draft = match charged {
+            Ok(draft) => draft,
+            Err(problem) => {
+                self.app.stats.refused(&problem);
+                return self.fail(&problem);
+            }
+        };
         let app = self.app.clone();
         self.running = Some(Box::pin(async move {
             match app.hub.publish(draft, app.now()).await {
-                Ok(_) => Done::Silence,
+                Ok(receipt) => {
+                    delivered(&app, &publisher, receipt.subscribers);
+                    Done::Silence
+                }
                 Err(error) => {
                     let problem = error.into();
                     app.stats.refused(&problem);
@@ -38,7 +48,7 @@ impl WebSocket {
     }
 
     /// What is no message: a gap ends the connection with the position to come back with; a skip
-    /// is one's own message and needs no word; an end closes like every end.
+    /// is no loss and needs no word; an end closes like every end.
     pub(super) fn tell_raw(&mut self, delivery: &Delivery) {
         if let (Delivery::Gap(..), Some(position)) = (delivery, delivery.position()) {
             let problem = Problem::new(Code::RawGap, position.to_string());

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use tidings_core::ChannelName;
+use tidings_core::{ChannelName, Lag, LagPolicy};
 
 use super::Config;
 use super::fault::{Fault, Place, Wrong};
-use super::load::join;
-use super::units::Unit;
-use super::units::{Address, Bytes, Count, Time};
+use super::lookup::join;
+use super::units::{Bytes, Count, Time, Unit};
+use super::{edge, identity};
 
 /// Where each value that is no default came from, by the whole name of its key.
 pub type Sources = BTreeMap<String, Place>;
@@ -116,6 +116,13 @@ pub fn namespace(name: &str) -> Result<(), Wrong> {
     }
 }
 
+/// Whether the host of a URL is this machine by its name or address.
+pub fn is_here(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse().map(|ip: IpAddr| is_loopback((ip, 0).into()));
+    address.unwrap_or_else(|_| host.eq_ignore_ascii_case("localhost"))
+}
+
 /// Whether an address is reached from this machine only.
 pub fn is_loopback(address: SocketAddr) -> bool {
     match address.ip() {
@@ -130,7 +137,7 @@ pub fn is_loopback(address: SocketAddr) -> bool {
 struct Order {
     small: String,
     small_shown: String,
-    large: &'static str,
+    large: String,
     large_shown: String,
     holds: bool,
     why: &'static str,
@@ -146,7 +153,7 @@ fn orders(config: &Config) -> Vec<Order> {
         Order {
             small: "limits.poll_messages_default".into(),
             small_shown: Count(0..=0).show(&limits.poll_messages_default),
-            large: "limits.poll_messages",
+            large: "limits.poll_messages".into(),
             large_shown: Count(0..=0).show(&limits.poll_messages),
             holds: limits.poll_messages_default <= limits.poll_messages,
             why: "an answer would hold more messages than it may",
@@ -154,12 +161,13 @@ fn orders(config: &Config) -> Vec<Order> {
         Order {
             small: "limits.sweep".into(),
             small_shown: Time(0..=0).show(&limits.sweep),
-            large: "limits.forget",
+            large: "limits.forget".into(),
             large_shown: Time(0..=0).show(&limits.forget),
             holds: limits.sweep <= limits.forget,
             why: "channels would be forgotten later than it says",
         },
     ];
+    orders.extend(lags(config));
     let general = ("limits.message_bytes".to_owned(), limits.message_bytes);
     let special = config.namespaces.iter().map(|(name, namespace)| {
         let path = [
@@ -185,7 +193,7 @@ fn orders(config: &Config) -> Vec<Order> {
             orders.push(Order {
                 small: key.clone(),
                 small_shown: bytes(size),
-                large,
+                large: large.into(),
                 large_shown: bytes(bound),
                 holds: size <= bound,
                 why,
@@ -195,46 +203,105 @@ fn orders(config: &Config) -> Vec<Order> {
     orders
 }
 
+/// Readers that are woken more seldom than they may lag would lag always.
+fn lags(config: &Config) -> Vec<Order> {
+    let order = |every: String, time: String, lag: &Lag| Order {
+        small: every,
+        small_shown: Time(0..=0).show(&lag.every),
+        large: time,
+        large_shown: Time(0..=0).show(&lag.time),
+        holds: lag.every <= lag.time,
+        why: "every reader would be too slow",
+    };
+    let general = order(
+        "lag.every".into(),
+        "limits.lag_time".into(),
+        &config.everywhere().lag,
+    );
+    let special = config.namespaces.iter().map(|(name, rules)| {
+        let key = |key: &str| in_namespace(name, key);
+        order(key("lag.every"), key("lag.time"), &rules.lag)
+    });
+    std::iter::once(general).chain(special).collect()
+}
+
+fn in_namespace(name: &str, key: &str) -> String {
+    let table = join(&["namespaces".to_owned(), name.to_owned()]);
+    format!("{table}.{key}")
+}
+
+/// What the checks of values that must fit each other need to know.
+pub struct Whole<'a> {
+    pub config: &'a Config,
+    sources: &'a Sources,
+    told: &'a [Fault],
+    faults: Vec<Fault>,
+}
+
+impl Whole<'_> {
+    /// Whether somebody set it.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.sources.contains_key(key)
+    }
+
+    /// Whether the key is wrong by itself.
+    pub fn is_told(&self, key: &str) -> bool {
+        self.told
+            .iter()
+            .any(|fault| fault.key.as_deref() == Some(key))
+    }
+
+    /// Complains about a key.
+    pub fn fault(&mut self, key: &str, what: impl Into<String>, fix: impl Into<String>) {
+        self.faults.push(Fault {
+            place: self.sources.get(key).cloned().unwrap_or(Place::Default),
+            key: Some(key.to_owned()),
+            wrong: Wrong::new(what.into(), fix.into()),
+        });
+    }
+}
+
 /// What is wrong although each value alone is right. Keys that are wrong by themselves are left out.
 pub fn whole(config: &Config, sources: &Sources, told: &[Fault]) -> Vec<Fault> {
-    let is_told = |key: &str| told.iter().any(|fault| fault.key.as_deref() == Some(key));
-    let place = |key: &str| sources.get(key).cloned().unwrap_or(Place::Default);
-    let mut faults = Vec::new();
-    if !is_loopback(config.listen) && !config.insecure && !is_told("listen") && !is_told("insecure")
-    {
-        faults.push(Fault {
-            place: place("listen"),
-            key: Some("listen".into()),
-            wrong: open_to_a_network(config.listen),
-        });
-    }
-    if let Some((set, missing)) = half_tls(config)
-        && !is_told(missing)
-    {
-        faults.push(Fault {
-            place: place(set),
-            key: Some(set.into()),
-            wrong: Wrong::new(
-                format!("{set} is set and {missing} is not: TLS needs both"),
-                format!("set {missing}, too, or neither for plain HTTP"),
-            ),
-        });
-    }
+    let mut whole = Whole {
+        config,
+        sources,
+        told,
+        faults: Vec::new(),
+    };
+    identity::check(&mut whole);
+    edge::check(&mut whole);
+    pointers(&mut whole);
     for order in orders(config) {
+        whole.order(&order);
+    }
+    whole.faults
+}
+
+/// What may be meant so, and may be a mistake.
+pub fn doubts(config: &Config, sources: &Sources) -> Vec<Fault> {
+    let mut whole = Whole {
+        config,
+        sources,
+        told: &[],
+        faults: Vec::new(),
+    };
+    edge::doubt(&mut whole);
+    whole.faults
+}
+
+impl Whole<'_> {
+    fn order(&mut self, order: &Order) {
+        let (small, large) = (&order.small, &order.large);
         // A namespace without a value of its own is told by the general key.
-        let inherited =
-            order.small.starts_with("namespaces.") && !sources.contains_key(&order.small);
-        if order.holds || inherited || is_told(&order.small) || is_told(order.large) {
-            continue;
+        let own = self.is_set(small) || (large.starts_with("namespaces.") && self.is_set(large));
+        let inherited = small.starts_with("namespaces.") && !own;
+        if order.holds || inherited || self.is_told(small) || self.is_told(large) {
+            return;
         }
         // The key that somebody set is the one to be shown.
-        let blame_large = !sources.contains_key(&order.small) && sources.contains_key(order.large);
-        let key = if blame_large {
-            order.large
-        } else {
-            &order.small
-        };
-        let (small, large) = (&order.small, order.large);
+        let blame_large = !self.is_set(small) && self.is_set(large);
+        let key = if blame_large { large } else { small };
         let what = format!(
             "{small} = {} is more than {large} = {}: {}",
             order.small_shown, order.large_shown, order.why
@@ -243,39 +310,32 @@ pub fn whole(config: &Config, sources: &Sources, told: &[Fault]) -> Vec<Fault> {
             "write {small} = {} or less, or {large} = {} or more",
             order.large_shown, order.small_shown
         );
-        faults.push(Fault {
-            place: place(key),
-            key: Some(key.to_owned()),
-            wrong: Wrong::new(what, fix),
-        });
-    }
-    faults
-}
-
-/// The key of TLS that is set without the other, and the other.
-fn half_tls(config: &Config) -> Option<(&'static str, &'static str)> {
-    match (&config.tls.cert, &config.tls.key) {
-        (Some(_), None) => Some(("tls.cert", "tls.key")),
-        (None, Some(_)) => Some(("tls.key", "tls.cert")),
-        _ => None,
+        self.fault(key, what, fix);
     }
 }
 
-fn open_to_a_network(address: SocketAddr) -> Wrong {
-    let loopback = match address {
-        SocketAddr::V4(_) => SocketAddr::from(([127, 0, 0, 1], address.port())),
-        SocketAddr::V6(_) => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, address.port())),
-    };
-    let shown = Address.show(&address);
-    Wrong::new(
-        format!(
-            "{shown} is reached from other machines, and nothing asks those who come who they are"
-        ),
-        format!(
-            "listen on {loopback}, behind a proxy that decides who may; or say --insecure (insecure = true) \
-             to let everybody who reaches this address read and publish"
-        ),
-    )
+/// `lag.by` is for one policy only: whoever wrote it without that wants something that does not happen.
+fn pointers(whole: &mut Whole<'_>) {
+    let config = whole.config;
+    let chosen = |lag: &Lag| lag.policy == LagPolicy::LatestBy;
+    let general = config.everywhere().lag;
+    let used = chosen(&general) || config.namespaces.values().any(|rules| chosen(&rules.lag));
+    let mut unused = Vec::new();
+    if general.by.is_some() && !used {
+        unused.push(("lag.by".to_owned(), "lag.policy".to_owned()));
+    }
+    for (name, rules) in &config.namespaces {
+        let key = in_namespace(name, "lag.by");
+        if rules.lag.by.is_some() && !chosen(&rules.lag) && whole.is_set(&key) {
+            unused.push((key, in_namespace(name, "lag.policy")));
+        }
+    }
+    unused.retain(|(_, policy)| !whole.is_told(policy));
+    for (by, policy) in unused {
+        let what = format!("{by} is set and {policy} is not \"latest_by\": it would do nothing");
+        let fix = format!("write {policy} = \"latest_by\", or leave {by} out");
+        whole.fault(&by, what, fix);
+    }
 }
 
 #[cfg(test)]

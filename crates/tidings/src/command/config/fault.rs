@@ -42,7 +42,7 @@ pub struct Spot {
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// The line's text.
+    /// The line's text; empty where it is not to be shown.
     pub text: String,
     /// How many characters are meant.
     pub width: usize,
@@ -96,7 +96,9 @@ impl fmt::Display for Fault {
             write!(f, "{key}: ")?;
         }
         writeln!(f, "{}", self.wrong.what)?;
-        if let Place::File(spot) = &self.place {
+        if let Place::File(spot) = &self.place
+            && !spot.text.is_empty()
+        {
             let number = spot.line.to_string();
             let margin = " ".repeat(number.len());
             let indent: String = spot

@@ -1,7 +1,7 @@
 //! From the layers to one configuration. Each layer becomes a list of typed values with their
 //! places; the table of keys gives them their meaning; what is wrong is gathered, not thrown.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use toml::de::{DeTable, DeValue};
 
 use super::check::{self, Sources};
 use super::fault::{Fault, Faults, Place, Spot, Wrong};
-use super::keys::{self, KEYS, Key};
-use super::suggest::nearest;
+use super::identity;
+use super::keys::Key;
+use super::lookup::{Entry, is_hidden, is_table, join, resolve, respell, split};
+use super::named::{NAMED, Named};
 use super::value::Value;
 use super::{Config, FLAG_VARIABLES, PREFIX};
 
 /// Variables that Kubernetes sets for a service of the name "tidings": nobody typed them.
 const FOREIGN: [&str; 2] = ["TIDINGS_SERVICE_", "TIDINGS_PORT"];
-
-const NAMESPACES: &str = "namespaces";
 
 /// What a configuration is made of, in the order of rising weight.
 #[derive(Clone, Debug, Default)]
@@ -47,14 +47,16 @@ pub struct Flag {
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// By the whole name of the key.
+    /// By the whole name of the key; of a named table that was opened, too.
     pub sources: Sources,
+    /// What may be meant so, and may be a mistake.
+    pub warnings: Vec<Fault>,
 }
 
 /// One value for one key.
 struct Given {
     key: &'static Key,
-    namespace: Option<String>,
+    entry: Option<Entry>,
     /// The whole name as it was typed.
     path: String,
     value: Value,
@@ -64,8 +66,8 @@ struct Given {
 #[derive(Default)]
 struct Layers {
     given: Vec<Given>,
-    /// Namespaces that were named, be it without any key.
-    namespaces: Vec<(String, Place)>,
+    /// Tables of named tables that were written, be it without any key.
+    entries: Vec<(Entry, Place)>,
     faults: Vec<Fault>,
 }
 
@@ -81,8 +83,12 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Faults> {
     }
     layers.variables(&inputs.variables);
     for flag in &inputs.flags {
-        let place = Place::Flag(flag.typed.clone());
-        layers.take(&split(&flag.key), Value::Bare(flag.value.clone()), place);
+        let path = split(&flag.key);
+        let typed = match is_hidden(&path) {
+            true => format!("{}…", flag.typed.trim_end_matches(&flag.value)),
+            false => flag.typed.clone(),
+        };
+        layers.take(&path, Value::Bare(flag.value.clone()), Place::Flag(typed));
     }
     layers.finish()
 }
@@ -101,7 +107,7 @@ impl Layers {
             Ok(Err(error)) => {
                 let valid = String::from_utf8_lossy(error.as_bytes());
                 let at = error.utf8_error().valid_up_to();
-                let place = Place::File(Spot::new(&shared, &valid, at..at));
+                let place = unparsed(&shared, &valid, at..at);
                 let fix = "save the file as UTF-8".into();
                 return self.fault(place, None, Wrong::new("this is not UTF-8".into(), fix));
             }
@@ -117,13 +123,16 @@ impl Layers {
             let what = format!("not valid TOML: {}", error.message());
             let fix =
                 "mend the line; a text stands in quotes, a table is [name] or { key = value }";
-            let place = Place::File(Spot::new(&shared, &source, range));
+            let place = unparsed(&shared, &source, range);
             self.fault(place, None, Wrong::new(what, fix.into()));
         }
         if errors.is_empty() {
+            let mut shown = source.clone().into_bytes();
+            hide(&mut shown, &[], table.get_ref());
             let file = File {
                 path: shared,
                 source: &source,
+                shown: String::from_utf8_lossy(&shown).into_owned(),
             };
             self.table(&file, &[], table.get_ref());
         }
@@ -137,10 +146,10 @@ impl Layers {
             let place = file.place(name);
             match value.get_ref() {
                 DeValue::Table(below) if is_table(&path) => {
-                    if let [root, namespace] = path.as_slice()
-                        && root == NAMESPACES
+                    if let [root, name] = path.as_slice()
+                        && let Some(named) = Named::find(root)
                     {
-                        self.namespaces.push((namespace.clone(), place));
+                        self.entries.push(((named, name.clone()), place));
                     }
                     self.table(file, &path, below);
                 }
@@ -175,13 +184,13 @@ impl Layers {
 
     fn take(&mut self, path: &[String], value: Value, place: Place) {
         let name = join(path);
-        let (key, namespace) = match resolve(path) {
+        let (key, entry) = match resolve(path) {
             Ok(found) => found,
             Err(wrong) => return self.fault(place.clone(), Some(&name), respell(wrong, &place)),
         };
         self.given.push(Given {
             key,
-            namespace,
+            entry,
             path: name,
             value,
             place,
@@ -192,25 +201,25 @@ impl Layers {
     fn finish(mut self) -> Result<Loaded, Faults> {
         let mut config = Config::default();
         let mut sources = Sources::new();
-        let (special, general): (Vec<_>, Vec<_>) = std::mem::take(&mut self.given)
-            .into_iter()
-            .partition(|given| given.namespace.is_some());
+        let given = std::mem::take(&mut self.given);
+        let (special, general): (Vec<_>, Vec<_>) =
+            given.into_iter().partition(|given| given.entry.is_some());
         for given in general {
             self.apply(&mut config, given, &mut sources);
         }
-        let mut scopes: BTreeMap<String, Config> = BTreeMap::new();
-        for (name, place) in std::mem::take(&mut self.namespaces) {
-            self.open(&config, &mut scopes, &name, &place);
-        }
-        for given in special {
-            let name = given.namespace.clone().unwrap_or_default();
-            if self.open(&config, &mut scopes, &name, &given.place) {
-                let scope = scopes.entry(name).or_insert_with(|| config.clone());
-                self.apply(scope, given, &mut sources);
+        let entries = std::mem::take(&mut self.entries);
+        for named in NAMED.iter() {
+            if named.root == "namespaces" {
+                identity::settle(&mut config, &sources);
             }
-        }
-        for (name, scope) in scopes {
-            config.namespaces.insert(name, scope.everywhere());
+            for ((_, name), place) in entries.iter().filter(|((of, _), _)| of.root == named.root) {
+                self.open(&mut config, &mut sources, (named, name), place);
+            }
+            let is_below =
+                |given: &&Given| matches!(&given.entry, Some((of, _)) if of.root == named.root);
+            for given in special.iter().filter(is_below) {
+                self.apply_below(&mut config, given, &mut sources);
+            }
         }
         self.faults
             .extend(check::whole(&config, &sources, &self.faults));
@@ -221,42 +230,62 @@ impl Layers {
             Place::Variable(_) => (2, 0, 0),
             Place::Flag(_) => (3, 0, 0),
         });
-        if self.faults.is_empty() {
-            Ok(Loaded { config, sources })
-        } else {
-            Err(Faults(self.faults))
+        if !self.faults.is_empty() {
+            return Err(Faults(self.faults));
         }
+        let warnings = check::doubts(&config, &sources);
+        Ok(Loaded {
+            config,
+            sources,
+            warnings,
+        })
     }
 
-    /// Makes a namespace known. False: it has a name that no namespace can have.
+    /// Makes the table of a name known. False: it has a name that none can have.
     fn open(
         &mut self,
-        config: &Config,
-        scopes: &mut BTreeMap<String, Config>,
-        name: &str,
+        config: &mut Config,
+        sources: &mut Sources,
+        (named, name): (&Named, &str),
         place: &Place,
     ) -> bool {
-        if scopes.contains_key(name) {
+        let path = join(&[named.root.to_owned(), name.to_owned()]);
+        if sources.contains_key(&path) {
             return true;
         }
-        if let Err(wrong) = check::namespace(name) {
-            let key = join(&[NAMESPACES.to_owned(), name.to_owned()]);
-            let told = |fault: &Fault| fault.key.as_deref() == Some(&key);
+        if let Err(wrong) = (named.check)(name) {
+            let told = |fault: &Fault| fault.key.as_deref() == Some(&path);
             if !self.faults.iter().any(told) {
-                self.fault(place.clone(), Some(&key), wrong);
+                self.fault(place.clone(), Some(&path), wrong);
             }
             return false;
         }
-        scopes.insert(name.to_owned(), config.clone());
+        (named.open)(config, name);
+        sources.insert(path, place.clone());
         true
     }
 
     fn apply(&mut self, config: &mut Config, given: Given, sources: &mut Sources) {
-        match (given.key.read)(config, &given.value) {
+        match (given.key.read)(config, "", &given.value) {
             Ok(()) => {
                 sources.insert(given.path, given.place);
             }
             Err(wrong) => self.fault(given.place, Some(&given.path), wrong),
+        }
+    }
+
+    fn apply_below(&mut self, config: &mut Config, given: &Given, sources: &mut Sources) {
+        let Some((named, name)) = &given.entry else {
+            return;
+        };
+        if !self.open(config, sources, (named, name), &given.place) {
+            return;
+        }
+        match named.read(config, name, given.key, &given.value) {
+            Ok(()) => {
+                sources.insert(given.path.clone(), given.place.clone());
+            }
+            Err(wrong) => self.fault(given.place.clone(), Some(&given.path), wrong),
         }
     }
 }
@@ -264,125 +293,41 @@ impl Layers {
 struct File<'a> {
     path: Arc<PathBuf>,
     source: &'a str,
+    /// The same with as many asterisks in the place of all that is not to be seen.
+    shown: String,
 }
 
 impl File<'_> {
     fn place<T>(&self, at: &Spanned<T>) -> Place {
-        Place::File(Spot::new(&self.path, self.source, at.span()))
+        Place::File(Spot::new(&self.path, &self.shown, at.span()))
     }
 }
 
-/// Whether a table may stand there.
-fn is_table(path: &[String]) -> bool {
-    match path {
-        [root] if root == NAMESPACES => true,
-        [root, _] if root == NAMESPACES => true,
-        [root, _, inner @ ..] if root == NAMESPACES => {
-            let begin = format!("{}.", inner.join("."));
-            KEYS.iter()
-                .filter_map(|key| key.in_namespace)
-                .any(|name| name.starts_with(&begin))
-        }
-        _ => {
-            let begin = format!("{}.", path.join("."));
-            KEYS.iter().any(|key| key.path.starts_with(&begin))
-        }
+/// A place in a file that is no TOML. Where a secret may be in it, the line is not shown: nothing
+/// tells then what is one.
+fn unparsed(path: &Arc<PathBuf>, source: &str, range: Range<usize>) -> Place {
+    let mut spot = Spot::new(path, source, range);
+    if source.to_lowercase().contains("secret") {
+        spot.text.clear();
     }
+    Place::File(spot)
 }
 
-/// The key of a path.
-fn resolve(path: &[String]) -> Result<(&'static Key, Option<String>), Wrong> {
-    let found = match path {
-        [root, namespace, inner @ ..] if root == NAMESPACES && !inner.is_empty() => {
-            keys::find_in_namespace(&inner.join(".")).map(|key| (key, Some(namespace.clone())))
-        }
-        _ => keys::find(&path.join(".")).map(|key| (key, None)),
-    };
-    found.ok_or_else(|| unknown(path))
-}
-
-fn unknown(path: &[String]) -> Wrong {
-    if is_table(path) {
-        let name = join(path);
-        let fix = format!("write its keys: [{name}] in a file, {name}.KEY=VALUE in a flag");
-        return Wrong::new("this is a table, not a value".into(), fix);
-    }
-    let near = match path {
-        [root, namespace, inner @ ..] if root == NAMESPACES => {
-            let names = KEYS.iter().filter_map(|key| key.in_namespace);
-            nearest(&inner.join("."), names)
-                .map(|name| format!("{}.{name}", join(&[root.clone(), namespace.clone()])))
-        }
-        _ => nearest(&path.join("."), KEYS.iter().map(|key| key.path)).map(str::to_owned),
-    };
-    let fix = match near {
-        Some(near) => format!("did you mean {near}?"),
-        None => "`tidings config --print` lists all keys with their meaning".into(),
-    };
-    Wrong::new("there is no such key".into(), fix)
-}
-
-/// In an error of a variable the key is spelled as a variable.
-fn respell(mut wrong: Wrong, place: &Place) -> Wrong {
-    if let Place::Variable(_) = place
-        && let Some(near) = wrong.fix.strip_prefix("did you mean ")
-    {
-        let near = near.trim_end_matches('?').to_uppercase().replace('.', "__");
-        wrong.fix = format!("did you mean {PREFIX}{near}?");
-    }
-    wrong
-}
-
-/// The parts of a key that was typed after `--set`.
-fn split(key: &str) -> Vec<String> {
-    let document = format!("{key} = 0");
-    let plain = || key.split('.').map(str::to_owned).collect();
-    let Ok(parsed) = DeTable::parse(&document) else {
-        return plain();
-    };
-    let mut path = Vec::new();
-    let mut table = parsed.get_ref();
-    while let Some((name, value)) = table.iter().next() {
+/// Covers the values that are not to be seen, byte by byte: places stay what they are.
+fn hide(shown: &mut [u8], above: &[String], table: &DeTable<'_>) {
+    for (name, value) in table {
+        let mut path = above.to_vec();
         path.push(name.get_ref().to_string());
         match value.get_ref() {
-            DeValue::Table(below) => table = below,
-            _ => break,
+            DeValue::Table(below) => hide(shown, &path, below),
+            DeValue::Integer(_) | DeValue::Boolean(_) if resolve(&path).is_err() => {}
+            _ if is_hidden(&path) => {
+                let seen = &mut shown[value.span()];
+                seen.iter_mut()
+                    .filter(|b| **b != b'\n')
+                    .for_each(|b| *b = b'*');
+            }
+            _ => {}
         }
-    }
-    path
-}
-
-/// A path as TOML writes it.
-pub fn join(path: &[String]) -> String {
-    let is_bare = |part: &str| {
-        !part.is_empty()
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-    };
-    let part = |part: &String| match is_bare(part) {
-        true => part.clone(),
-        false => super::units::quote(part),
-    };
-    path.iter().map(part).collect::<Vec<_>>().join(".")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_of_flags() {
-        assert_eq!(split("limits.wait"), ["limits", "wait"]);
-        assert_eq!(
-            split(r#"namespaces."a.b".message_bytes"#),
-            ["namespaces", "a.b", "message_bytes"]
-        );
-        assert_eq!(
-            split("namespaces.방.message_bytes"),
-            ["namespaces", "방", "message_bytes"]
-        );
-        let path = split("namespaces.방.message_bytes");
-        assert_eq!(split(&join(&path)), path);
     }
 }

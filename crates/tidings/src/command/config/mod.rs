@@ -3,24 +3,37 @@
 //! the one it is given.
 
 mod check;
+mod edge;
 mod fault;
+mod identity;
 mod keys;
 mod load;
+mod lookup;
+mod named;
 mod print;
+mod reload;
+mod schema;
+mod sections;
 mod suggest;
+mod texts;
 mod units;
 mod value;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 
-use tidings_core::{History, Limits, Rulebook, Rules};
+use tidings_core::{History, Lag, Limits, May, Rulebook, Rules};
 
 pub use check::is_loopback;
 pub use fault::{Fault, Faults, Place, Spot, Wrong};
 pub use load::{Flag, Inputs, Loaded, load};
 pub use print::print;
+pub use reload::{Changes, compare};
+pub use schema::schema;
+pub use sections::{
+    Admin, Algorithm, ApiKey, Auth, Channels, LagRules, Log, LogFormat, LogLevel, Network, Proxy,
+    Secret, Tls, TlsVersion, TokenSource,
+};
 pub use value::Value;
 
 /// The beginning of the names of environment variables.
@@ -49,86 +62,32 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// WebSocket messages are compressed for clients that offer it.
     pub compression: bool,
-    /// The files of TLS.
+    /// The files and the versions of TLS.
     pub tls: Tls,
+    /// What stands before the server.
+    pub proxy: Proxy,
+    /// Administration and metrics.
+    pub admin: Admin,
     /// What is logged and how.
     pub log: Log,
+    /// How those who come say who they are.
+    pub auth: Auth,
+    /// Whom channels let do what.
+    pub may: May,
+    /// What channels can do.
+    pub channels: Channels,
     /// What a channel retains.
     pub history: History,
+    /// What happens to readers that lag.
+    pub lag: LagRules,
     /// Every number that bounds something.
     pub limits: Limits,
-    /// What is other in some namespaces.
-    pub namespaces: BTreeMap<String, Namespace>,
-}
-
-/// What holds in one namespace, whole: what was not set there is as everywhere.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Namespace {
-    /// What its channels retain.
-    pub history: History,
-    /// Bytes of a message's payload.
-    pub message_bytes: usize,
-}
-
-/// The files of TLS: both, or none for plain HTTP.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Tls {
-    /// The certificate with its chain.
-    pub cert: Option<PathBuf>,
-    /// Its private key.
-    pub key: Option<PathBuf>,
-}
-
-/// What is logged and how.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Log {
-    /// How much.
-    pub level: LogLevel,
-    /// In which form.
-    pub format: LogFormat,
-}
-
-/// How much is logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    /// Nothing.
-    Off,
-    /// What failed.
-    Error,
-    /// And what may become a failure.
-    Warn,
-    /// And what an operator wants to know.
-    Info,
-    /// And what helps to find a fault.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-/// In which form it is logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Lines for people.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
-impl LogLevel {
-    /// The levels by name.
-    pub const ALL: &[(&str, Self)] = &[
-        ("off", Self::Off),
-        ("error", Self::Error),
-        ("warn", Self::Warn),
-        ("info", Self::Info),
-        ("debug", Self::Debug),
-        ("trace", Self::Trace),
-    ];
-}
-
-impl LogFormat {
-    /// The forms by name.
-    pub const ALL: &[(&str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+    /// What holds in some namespaces, whole: what was not set there is as everywhere.
+    pub namespaces: BTreeMap<String, Rules>,
+    /// Who issues tokens.
+    pub tokens: BTreeMap<String, TokenSource>,
+    /// The keys of parts of the application.
+    pub keys: BTreeMap<String, ApiKey>,
 }
 
 impl Default for Config {
@@ -141,45 +100,82 @@ impl Default for Config {
             hosts: Vec::new(),
             compression: true,
             tls: Tls::default(),
-            log: Log {
-                level: LogLevel::Info,
-                format: LogFormat::Text,
-            },
+            proxy: Proxy::default(),
+            admin: Admin::default(),
+            log: Log::default(),
+            auth: Auth::default(),
+            may: May::OPEN,
+            channels: Channels::default(),
             history: History::default(),
+            lag: LagRules::default(),
             limits: Limits::default(),
             namespaces: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            keys: BTreeMap::new(),
         }
     }
 }
 
 impl Config {
+    /// Whether nobody is asked who they are: neither tokens nor keys, and no one else to ask.
+    pub fn is_open(&self) -> bool {
+        self.tokens.is_empty() && self.keys.is_empty() && self.auth.authorize.is_none()
+    }
+
     /// The rules of all channels.
     pub fn rulebook(&self) -> Rulebook {
-        let rules_of = |namespace: &Namespace| Rules {
-            message_bytes: namespace.message_bytes,
-            ..Rules::open(namespace.history, &self.limits)
-        };
-        let mut rules = Rulebook::new(rules_of(&self.everywhere()));
+        let mut rules = Rulebook::new(self.everywhere());
         for (name, namespace) in &self.namespaces {
-            rules.set(name, rules_of(namespace));
+            rules.set(name, namespace.clone());
         }
         rules
     }
 
     /// What holds in a namespace that says nothing of its own.
-    fn everywhere(&self) -> Namespace {
-        Namespace {
+    fn everywhere(&self) -> Rules {
+        Rules {
+            may: self.may,
             history: self.history,
+            lag: Lag {
+                policy: self.lag.policy,
+                by: self.lag.by.clone(),
+                every: self.lag.every,
+                bytes: self.limits.lag_bytes,
+                time: self.limits.lag_time,
+            },
+            presence: self.channels.presence,
+            ephemeral: self.channels.ephemeral,
             message_bytes: self.limits.message_bytes,
+            publish_rate: self.channels.publish_rate,
+            ephemeral_messages: self.limits.ephemeral_messages,
         }
     }
 
-    /// The same configuration with a namespace's values in the place of the general ones, so that
-    /// one table of keys reads and prints both.
-    fn within(&self, namespace: &Namespace) -> Self {
-        let mut scope = self.clone();
-        scope.history = namespace.history;
-        scope.limits.message_bytes = namespace.message_bytes;
-        scope
+    /// A configuration with a namespace's rules in the place of the general ones and nothing else,
+    /// so that one table of keys reads and prints both.
+    fn within(rules: &Rules) -> Self {
+        let limits = Limits {
+            lag_bytes: rules.lag.bytes,
+            lag_time: rules.lag.time,
+            message_bytes: rules.message_bytes,
+            ephemeral_messages: rules.ephemeral_messages,
+            ..Limits::default()
+        };
+        Self {
+            may: rules.may,
+            history: rules.history,
+            lag: LagRules {
+                policy: rules.lag.policy,
+                by: rules.lag.by.clone(),
+                every: rules.lag.every,
+            },
+            channels: Channels {
+                presence: rules.presence,
+                ephemeral: rules.ephemeral,
+                publish_rate: rules.publish_rate,
+            },
+            limits,
+            ..Self::default()
+        }
     }
 }

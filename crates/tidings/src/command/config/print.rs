@@ -1,10 +1,15 @@
 //! The whole configuration as TOML with a comment for each key: what it means, what it takes and
-//! where its value came from. What is printed reads back as the same configuration.
+//! where its value came from. What is printed reads back as the same configuration, but for secrets,
+//! which are not printed.
 
 use std::fmt::Write;
 
-use super::keys::{KEYS, Key};
-use super::load::{Loaded, join};
+use super::keys::KEYS;
+use super::load::Loaded;
+use super::lookup::join;
+use super::named::{NAMED, Named};
+use super::texts::UNSHOWN;
+use super::units::quote;
 
 /// Prints all keys.
 pub fn print(loaded: &Loaded) -> String {
@@ -15,18 +20,34 @@ pub fn print(loaded: &Loaded) -> String {
             table = key.table();
             let _ = write!(out, "\n[{table}]\n");
         }
-        let shown = (key.show)(&loaded.config);
+        let shown = (key.show)(&loaded.config, "");
+        // Saved as a file it must not open what tokens or keys, added later, would close.
+        let varies = key.table() == "may" && !loaded.sources.contains_key(key.path);
         let _ = write!(
             out,
-            "\n# {}\n# {}; {}\n{} = {shown}\n",
+            "\n# {}\n# {}; {}\n{}{}{} = {shown}\n",
             key.about,
             (key.form)(),
             origin(loaded, key.path),
+            unshown(&shown),
+            if varies { "# " } else { "" },
             key.name()
         );
     }
-    namespaces(loaded, &mut out);
+    for named in NAMED.iter() {
+        tables(loaded, named, &mut out);
+    }
+    if out.contains(NOTE) {
+        let (title, rest) = out.split_once('\n').unwrap_or_default();
+        out = format!("{title}\n# Secrets are not shown: {UNSHOWN} stands for each.\n{rest}");
+    }
     out
+}
+
+const NOTE: &str = "# Set, and not shown: write the secret here.\n";
+
+fn unshown(shown: &str) -> &'static str {
+    if shown == quote(UNSHOWN) { NOTE } else { "" }
 }
 
 fn origin(loaded: &Loaded, path: &str) -> String {
@@ -37,29 +58,29 @@ fn origin(loaded: &Loaded, path: &str) -> String {
     }
 }
 
-fn namespaces(loaded: &Loaded, out: &mut String) {
-    out.push_str(
-        "\n# [namespaces.NAME] is for channels whose name begins with NAME and a colon.\n\
-         # What it does not set is as everywhere.\n",
-    );
-    for (name, namespace) in &loaded.config.namespaces {
-        let table = join(&["namespaces".to_owned(), name.clone()]);
+fn tables(loaded: &Loaded, named: &Named, out: &mut String) {
+    let root = named.root;
+    let _ = write!(out, "\n# [{root}.NAME]: {}\n", named.about);
+    if root != "namespaces" {
+        for (inner, key) in &named.keys {
+            let _ = writeln!(out, "#   {inner}: {} ({})", key.about, (key.form)());
+        }
+    }
+    for name in (named.names)(&loaded.config) {
+        let table = join(&[root.to_owned(), name.clone()]);
         let _ = write!(out, "\n[{table}]\n");
-        let scope = loaded.config.within(namespace);
-        for (key, inner) in own_keys() {
-            let shown = (key.show)(&scope);
+        for (inner, key) in &named.keys {
+            let shown = named.show(&loaded.config, name, key);
             let path = format!("{table}.{inner}");
             if loaded.sources.contains_key(&path) {
                 let (form, origin) = ((key.form)(), origin(loaded, &path));
-                let _ = write!(out, "# {form}; {origin}\n{inner} = {shown}\n");
-            } else {
+                let note = unshown(&shown);
+                let _ = write!(out, "# {form}; {origin}\n{note}{inner} = {shown}\n");
+            } else if root == "namespaces" {
                 let _ = writeln!(out, "# {inner} = {shown}   (as {})", key.path);
+            } else {
+                let _ = writeln!(out, "# {inner} = {shown}   (default)");
             }
         }
     }
-}
-
-fn own_keys() -> impl Iterator<Item = (&'static Key, &'static str)> {
-    KEYS.iter()
-        .filter_map(|key| key.in_namespace.map(|inner| (*key, inner)))
 }

@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::{Value as Json, json};
+
 use super::fault::Wrong;
 use super::value::Value;
 
@@ -21,6 +23,12 @@ pub trait Unit<T> {
 pub trait Form {
     /// A few words.
     fn form(&self) -> String;
+    /// A JSON schema that takes all that is taken; some of the rest only the reading finds.
+    fn schema(&self) -> Json;
+    /// What was typed is not to be shown in an error.
+    fn hidden(&self) -> bool {
+        false
+    }
 }
 
 /// A number of things.
@@ -51,7 +59,8 @@ pub const GIB: u64 = 1 << 30;
 
 const SIZES: [(&str, u64); 4] = [("GiB", GIB), ("MiB", 1 << 20), ("KiB", KIB), ("B", 1)];
 
-fn not_a(raw: &Value, what: &str, fix: &str) -> Wrong {
+/// A complaint that a value is of another kind.
+pub fn not_a(raw: &Value, what: &str, fix: &str) -> Wrong {
     Wrong::new(format!("{raw} is not {what}"), format!("write {fix}"))
 }
 
@@ -87,15 +96,21 @@ fn to_usize(number: u64) -> Result<usize, Wrong> {
     })
 }
 
-impl Unit<usize> for Count {
-    fn read(&self, raw: &Value) -> Result<usize, Wrong> {
+impl Count {
+    fn number(&self, raw: &Value) -> Result<u64, Wrong> {
         let number = match raw {
             Value::Integer(number) => u64::try_from(*number).ok(),
             Value::Bare(text) => text.replace('_', "").parse().ok(),
             _ => None,
         };
         let number = number.ok_or_else(|| not_a(raw, "a count", "a whole number such as 1000"))?;
-        within(&self.0, number, |n| n.to_string()).and_then(to_usize)
+        within(&self.0, number, |n| n.to_string())
+    }
+}
+
+impl Unit<usize> for Count {
+    fn read(&self, raw: &Value) -> Result<usize, Wrong> {
+        self.number(raw).and_then(to_usize)
     }
 
     fn show(&self, value: &usize) -> String {
@@ -103,9 +118,24 @@ impl Unit<usize> for Count {
     }
 }
 
+impl Unit<u32> for Count {
+    fn read(&self, raw: &Value) -> Result<u32, Wrong> {
+        let number = self.number(raw)?;
+        Ok(u32::try_from(number).unwrap_or(u32::MAX))
+    }
+
+    fn show(&self, value: &u32) -> String {
+        value.to_string()
+    }
+}
+
 impl Form for Count {
     fn form(&self) -> String {
         format!("a count, {}", bounds(&self.0, |n| n.to_string()))
+    }
+
+    fn schema(&self) -> Json {
+        json!({"type": "integer", "minimum": self.0.start(), "maximum": self.0.end()})
     }
 }
 
@@ -170,6 +200,14 @@ impl Form for Bytes {
     fn form(&self) -> String {
         format!("a size, {}", bounds(&self.0, size))
     }
+
+    fn schema(&self) -> Json {
+        let text = "^\\s*[0-9][0-9_]*\\s*([kKmMgG][iI][bB]|[bB])?\\s*$";
+        json!({"anyOf": [
+            {"type": "integer", "minimum": self.0.start(), "maximum": self.0.end()},
+            {"type": "string", "pattern": text},
+        ]})
+    }
 }
 
 fn milliseconds(number: u64) -> String {
@@ -221,6 +259,10 @@ impl Form for Time {
     fn form(&self) -> String {
         format!("a length of time, {}", bounds(&self.0, milliseconds))
     }
+
+    fn schema(&self) -> Json {
+        json!({"type": "string", "pattern": "^(0|\\s*([0-9.]+\\s*[A-Za-zµ]+\\s*)+)$"})
+    }
 }
 
 impl Unit<bool> for Switch {
@@ -241,6 +283,10 @@ impl Unit<bool> for Switch {
 impl Form for Switch {
     fn form(&self) -> String {
         "true or false".into()
+    }
+
+    fn schema(&self) -> Json {
+        json!({"type": "boolean"})
     }
 }
 
@@ -268,6 +314,10 @@ impl Form for Address {
     fn form(&self) -> String {
         "IP:PORT".into()
     }
+
+    fn schema(&self) -> Json {
+        json!({"type": "string", "pattern": "^(localhost|[0-9.]+|\\[[0-9A-Fa-f:.%]+\\]):[0-9]{1,5}$"})
+    }
 }
 
 impl Unit<Option<PathBuf>> for FilePath {
@@ -288,6 +338,10 @@ impl Unit<Option<PathBuf>> for FilePath {
 impl Form for FilePath {
     fn form(&self) -> String {
         "the path of a file, or \"\" for none".into()
+    }
+
+    fn schema(&self) -> Json {
+        json!({"type": "string"})
     }
 }
 
@@ -314,6 +368,10 @@ impl Form for List {
     fn form(&self) -> String {
         format!("a list such as [{}]", quote(self.1))
     }
+
+    fn schema(&self) -> Json {
+        json!({"type": "array", "items": {"type": "string"}, "examples": [[self.1]]})
+    }
 }
 
 impl<T> Choice<T> {
@@ -332,7 +390,11 @@ impl<T: Copy + PartialEq> Unit<T> for Choice<T> {
         let found = self.0.iter().find(|(name, _)| *name == text);
         found.map(|(_, value)| *value).ok_or_else(|| {
             let wrong = format!("{raw} is not one of {}", self.names());
-            Wrong::new(wrong, "write one of these".into())
+            let fix = match raw {
+                Value::Text(_) | Value::Bare(_) => "write one of these",
+                _ => "write one of these, in quotes",
+            };
+            Wrong::new(wrong, fix.into())
         })
     }
 
@@ -345,6 +407,11 @@ impl<T: Copy + PartialEq> Unit<T> for Choice<T> {
 impl<T> Form for Choice<T> {
     fn form(&self) -> String {
         format!("one of {}", self.names())
+    }
+
+    fn schema(&self) -> Json {
+        let names: Vec<&str> = self.0.iter().map(|(name, _)| *name).collect();
+        json!({"enum": names})
     }
 }
 

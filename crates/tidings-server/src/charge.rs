@@ -1,0 +1,99 @@
+//! What publishing costs: messages, bytes and deliveries, by client, user and address. A backend
+//! with a key is not bounded here: it is the application itself.
+
+use std::time::Duration;
+
+use tidings_core::{Claims, Draft};
+use tidings_protocol::{Code, Problem};
+
+use crate::address::AddressKey;
+use crate::app::App;
+use crate::publish::Publisher;
+use crate::quota::{Key, Quota};
+
+/// Charges for messages before they are published.
+pub fn charge(app: &App, publisher: &Publisher, drafts: &[Draft]) -> Result<(), Problem> {
+    let now = app.monotonic();
+    for draft in drafts {
+        let rate = app.hub.rules(&draft.channel).publish_rate;
+        app.quotas
+            .take_from_channel(&draft.channel, rate, now)
+            .map_err(|after| too_many("messages to this channel", after))?;
+    }
+    if !is_bounded(app, publisher) {
+        return Ok(());
+    }
+    let messages = number(drafts.len());
+    let bytes = number(drafts.iter().map(payload_bytes).sum());
+    for key in keys(publisher) {
+        let take = |quota, cost, what| {
+            let taken = app.quotas.take(quota, key, cost, now);
+            taken.map_err(|after| too_many(what, after))
+        };
+        take(Quota::Publishes, messages, "messages")?;
+        take(Quota::PublishBytes, bytes, "bytes")?;
+        app.quotas
+            .check(Quota::Deliveries, key, 1, now)
+            .map_err(|after| too_many("deliveries", after))?;
+    }
+    Ok(())
+}
+
+/// Charges for the readers that a message went to. That is known only afterwards: the next one pays
+/// by waiting.
+pub fn delivered(app: &App, publisher: &Publisher, readers: usize) {
+    if !is_bounded(app, publisher) || readers == 0 {
+        return;
+    }
+    let now = app.monotonic();
+    for key in keys(publisher) {
+        app.quotas
+            .spend(Quota::Deliveries, key, number(readers), now);
+    }
+}
+
+/// Charges for channels that somebody begins to read.
+pub fn charge_subscribes(
+    app: &App,
+    claims: &Claims,
+    address: Option<AddressKey>,
+    channels: usize,
+) -> Result<(), Problem> {
+    let Some(address) = address.filter(|_| !claims.is_backend()) else {
+        return Ok(());
+    };
+    let key = Key::Address(address);
+    app.quotas
+        .take(Quota::Subscribes, key, number(channels), app.monotonic())
+        .map_err(|after| too_many("channels begun to be read", after))
+}
+
+/// A backend is the application itself, and so is whoever uses an open server from its own machine:
+/// that has no address here.
+fn is_bounded(app: &App, publisher: &Publisher) -> bool {
+    let own = app.policy().auth.open && publisher.address.is_none();
+    !publisher.claims.is_backend() && !own
+}
+
+fn keys(publisher: &Publisher) -> impl Iterator<Item = Key<'_>> {
+    let client = publisher.client.map(Key::Client);
+    let user = publisher.claims.user.as_deref().map(Key::User);
+    let address = publisher.address.map(Key::Address);
+    [client, user, address].into_iter().flatten()
+}
+
+fn payload_bytes(draft: &Draft) -> usize {
+    draft
+        .payload
+        .as_ref()
+        .map_or(0, |payload| payload.bytes.len())
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn too_many(what: &str, after: Duration) -> Problem {
+    let detail = format!("too many {what} in too little time; wait as long as Retry-After says");
+    Problem::new(Code::TooManyRequests, detail).after(after)
+}

@@ -1,0 +1,235 @@
+//! The clients that have streams open here, and the stay of one stream among them.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tidings_core::{Claims, ClientId, Limits, Signal};
+use tidings_protocol::{Code, Problem};
+use tokio::time::Instant;
+
+use super::Standing;
+use crate::app::App;
+
+const SHARDS: usize = 16;
+
+/// The key by which a stream is woken for another reason than a message.
+const NO_CHANNEL: u32 = u32::MAX;
+
+/// A token that ends later than this ends then: so far no timer reaches.
+const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// All clients with open streams.
+#[derive(Default)]
+pub struct Clients {
+    shards: [Mutex<HashMap<ClientId, Client>>; SHARDS],
+}
+
+struct Client {
+    standing: Arc<Standing>,
+    signals: Vec<Arc<Signal>>,
+}
+
+impl Clients {
+    /// Lets a client show a newer token, and wakes its streams.
+    pub fn renew(&self, client: ClientId, claims: &Arc<Claims>) {
+        if let Some(client) = self.shard(client).get(&client)
+            && client.standing.renew(claims)
+        {
+            client.wake();
+        }
+    }
+
+    /// Ends the standing of every client for which `why` knows a reason; gives how many.
+    pub fn end(&self, why: impl Fn(ClientId, &Claims) -> Option<Problem>) -> usize {
+        let mut ended = 0;
+        for shard in &self.shards {
+            for (id, client) in lock(shard).iter() {
+                if let Some(problem) = why(*id, &client.standing.claims()) {
+                    client.standing.end(problem);
+                    client.wake();
+                    ended += 1;
+                }
+            }
+        }
+        ended
+    }
+
+    /// Wakes all streams.
+    pub fn wake_all(&self) {
+        for shard in &self.shards {
+            lock(shard).values().for_each(Client::wake);
+        }
+    }
+
+    /// A stream begins: of a client that is here already, or not yet.
+    fn enter(&self, id: ClientId, claims: &Arc<Claims>, signal: &Arc<Signal>) -> Arc<Standing> {
+        let mut shard = self.shard(id);
+        let client = match shard.entry(id) {
+            Entry::Occupied(entry) => {
+                let client = entry.into_mut();
+                if client.standing.ended().is_some() {
+                    // Those that were ended still have it; who comes now was let in anew.
+                    client.standing = Arc::new(Standing::new(claims.clone()));
+                } else if client.standing.renew(claims) {
+                    client.wake();
+                }
+                client
+            }
+            Entry::Vacant(entry) => entry.insert(Client {
+                standing: Arc::new(Standing::new(claims.clone())),
+                signals: Vec::with_capacity(1),
+            }),
+        };
+        client.signals.push(signal.clone());
+        client.standing.clone()
+    }
+
+    fn leave(&self, id: ClientId, signal: &Arc<Signal>) {
+        let mut shard = self.shard(id);
+        if let Entry::Occupied(mut entry) = shard.entry(id) {
+            let signals = &mut entry.get_mut().signals;
+            signals.retain(|known| !Arc::ptr_eq(known, signal));
+            if signals.is_empty() {
+                entry.remove();
+            }
+        }
+    }
+
+    fn shard(&self, client: ClientId) -> MutexGuard<'_, HashMap<ClientId, Client>> {
+        // An id is random.
+        lock(&self.shards[client.0 as usize % SHARDS])
+    }
+}
+
+impl Client {
+    fn wake(&self) {
+        for signal in &self.signals {
+            signal.ring(NO_CHANNEL);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A stream's stay: what it must know of its client while it is open.
+pub struct Stay {
+    app: Arc<App>,
+    client: ClientId,
+    standing: Arc<Standing>,
+    signal: Arc<Signal>,
+    /// The versions of the standing and of the rules that it has seen.
+    seen: (u32, u32),
+    expires: Option<Instant>,
+    warned: bool,
+}
+
+/// What a stream has to act on.
+#[derive(Debug)]
+pub enum News {
+    /// It ends, for this.
+    Ended(Problem),
+    /// What it may has to be looked at again.
+    Rights,
+    /// Its token ends in so many milliseconds.
+    Expiring(u64),
+}
+
+impl Stay {
+    /// Begins with claims that were just checked.
+    pub fn new(
+        app: &Arc<App>,
+        client: ClientId,
+        claims: &Arc<Claims>,
+        signal: &Arc<Signal>,
+    ) -> Self {
+        let standing = app.clients.enter(client, claims, signal);
+        let mut stay = Self {
+            app: app.clone(),
+            client,
+            seen: (standing.version(), app.generation()),
+            standing,
+            signal: signal.clone(),
+            expires: None,
+            warned: false,
+        };
+        stay.look_at_the_clock();
+        if app.stopping() {
+            // It began before all were told, and was not known yet.
+            signal.ring(NO_CHANNEL);
+        }
+        stay
+    }
+
+    /// The client.
+    pub fn client(&self) -> ClientId {
+        self.client
+    }
+
+    /// What is known of it now.
+    pub fn claims(&self) -> Arc<Claims> {
+        self.standing.claims()
+    }
+
+    /// The stream is another client's from now on.
+    pub fn change(&mut self, client: ClientId, claims: &Arc<Claims>) {
+        if client == self.client {
+            self.app.clients.renew(client, claims);
+        } else {
+            let standing = self.app.clients.enter(client, claims, &self.signal);
+            self.app.clients.leave(self.client, &self.signal);
+            (self.client, self.standing) = (client, standing);
+        }
+        self.seen = (self.standing.version(), self.app.generation());
+        self.look_at_the_clock();
+    }
+
+    /// What has happened since it was last asked, one thing at a time.
+    pub fn news(&mut self) -> Option<News> {
+        let seen = (self.standing.version(), self.app.generation());
+        if seen != self.seen {
+            self.seen = seen;
+            if let Some(problem) = self.standing.ended() {
+                return Some(News::Ended(problem));
+            }
+            self.look_at_the_clock();
+            return Some(News::Rights);
+        }
+        let left = self.expires?.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let detail = "the token has ended: come back with a new one";
+            return Some(News::Ended(Problem::new(Code::TokenExpired, detail)));
+        }
+        if left > Limits::EXPIRING || std::mem::replace(&mut self.warned, true) {
+            return None;
+        }
+        Some(News::Expiring(left.as_millis() as u64))
+    }
+
+    /// When there will be news without anybody's doing.
+    pub fn deadline(&self) -> Option<Instant> {
+        let expires = self.expires?;
+        match self.warned {
+            true => Some(expires),
+            false => Some(expires.checked_sub(Limits::EXPIRING).unwrap_or(expires)),
+        }
+    }
+
+    fn look_at_the_clock(&mut self) {
+        let now_ms = self.app.now().unix;
+        self.warned = false;
+        self.expires = self.standing.claims().expires.map(|expires| {
+            let left = expires.saturating_mul(1000).saturating_sub(now_ms);
+            Instant::now() + Duration::from_millis(left).min(FAR)
+        });
+    }
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        self.app.clients.leave(self.client, &self.signal);
+    }
+}

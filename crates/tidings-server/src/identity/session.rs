@@ -1,0 +1,49 @@
+//! Sessions: what a client comes back with as the same client, and `POST /session`, which gives one
+//! to those who have no stream that says hello, and takes newer tokens from all.
+
+use std::sync::Arc;
+
+use http::request;
+use tidings_core::ClientId;
+use tidings_protocol::Problem;
+
+use super::{identify, identity};
+use crate::app::App;
+use crate::query::Query;
+use crate::reply::{Answer, json};
+
+/// The client of a session that is this user's. One that is not good is none: its client begins
+/// anew, and is told so by another id.
+pub fn session_of(app: &App, session: &str, user: Option<&str>) -> Option<ClientId> {
+    let now_s = app.now().unix / 1000;
+    let verified = app.policy().auth.sessions.verify(session, user, now_s);
+    if verified.is_err() {
+        app.stats.sessions_refused.add(1);
+    }
+    verified.ok()
+}
+
+/// `POST /session`: who asks, and the session to come back with. A token that came with it holds
+/// for all streams of the client from now on.
+pub async fn answer_session(
+    app: &App,
+    head: &request::Parts,
+    query: &Query,
+    session: Option<&str>,
+) -> Result<Answer, Problem> {
+    query.only(&["user", "ticket"])?;
+    let who = identify(app, head, query, session).await?;
+    let client = who.client.unwrap_or_else(|| app.new_client());
+    app.clients.renew(client, &who.claims);
+    let session = sign(app, client, &who.claims.user);
+    Ok(json(identity(client, &session, &who.claims).to_json()))
+}
+
+/// Signs the session of a client.
+pub fn sign(app: &App, client: ClientId, user: &Option<Arc<str>>) -> String {
+    let now_s = app.now().unix / 1000;
+    app.policy()
+        .auth
+        .sessions
+        .sign(client, user.as_deref(), now_s)
+}

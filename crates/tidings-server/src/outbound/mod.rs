@@ -1,0 +1,18 @@
+//! Requests that the server itself makes: for the keys of issuers, and to ask an application who
+//! somebody is.
+//!
+//! Where they go is configured; nothing that a client sends chooses it. Deliberately absent:
+//! redirects, proxies, cookies of its own, and connections that are kept.
+
+mod authorizer;
+mod client;
+mod jwks;
+mod place;
+
+pub use authorizer::{Ask, Authorizer, AuthorizerError, AuthorizerOptions};
+pub use client::{Answer, Outbound, OutboundError};
+pub use jwks::Jwks;
+pub use place::{Place, PlaceError};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! Who is there: how readers become members of a channel and cease to be, and the answer that lists
+//! them. What a member is to others is its id, its user and what its token or itself says of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request;
+use serde_json::value::RawValue;
+use tidings_core::broker::{Hold, Member, Presence, Release};
+use tidings_core::{Action, ChannelName, Claims, ClientId, Limits};
+use tidings_protocol::{Code, Problem, envelope};
+
+use crate::app::App;
+use crate::identity::{Who, identify};
+use crate::query::invalid;
+use crate::reading::{own_inbox, query};
+use crate::reply::{Answer, json};
+
+/// What a request says about presence.
+#[derive(Default)]
+pub struct PresenceWish<'a> {
+    /// The presence of its channels is read with them.
+    pub reads: bool,
+    /// The reader is a member of its channels.
+    pub joins: bool,
+    /// What others see of it, JSON.
+    pub info: Option<&'a str>,
+}
+
+/// The channels that a reader is to be a member of.
+pub struct Joins {
+    channels: Vec<ChannelName>,
+    info: Option<Arc<str>>,
+}
+
+impl Joins {
+    /// Checks what is wished for; `None` where nothing is.
+    pub fn of(
+        app: &App,
+        who: &Who,
+        channels: &[ChannelName],
+        wish: &PresenceWish<'_>,
+    ) -> Result<Option<Self>, Problem> {
+        if wish.info.is_some() && !wish.joins {
+            return Err(invalid("`info` goes with `join=true`".into()));
+        }
+        let info = wish.info.map(check_info).transpose()?;
+        if !wish.joins {
+            return Ok(None);
+        }
+        for channel in channels {
+            app.may(Action::Presence, channel, &who.claims, who.client)
+                .map_err(|denied| {
+                    Problem::new(denied.code, format!("`{channel}`: {}", denied.detail))
+                })?;
+        }
+        Ok(Some(Self {
+            channels: channels.to_vec(),
+            info,
+        }))
+    }
+
+    /// For as long as a stream is open.
+    pub async fn for_a_stream(
+        &self,
+        app: &Arc<App>,
+        claims: &Claims,
+        client: ClientId,
+    ) -> Result<Box<Membership>, Problem> {
+        let mut membership = Box::new(Membership::new(app, client));
+        membership.join(self, claims).await?;
+        Ok(membership)
+    }
+
+    /// Until the next poll should have come.
+    pub async fn for_a_poll(&self, app: &App, who: &Who, wait: Duration) -> Result<(), Problem> {
+        let Some(client) = who.client else {
+            let detail =
+                "a poll joins as a client: send Tidings-Session, which POST /session gives";
+            return Err(invalid(detail.into()));
+        };
+        let lease = wait + app.limits().presence_lease;
+        let until = app.monotonic() + lease.as_millis() as u64;
+        for channel in &self.channels {
+            let member = member(client, &who.claims, self.info.as_deref());
+            let hold = Hold::Until(until);
+            app.hub.join(channel, member, hold, app.now()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Valid JSON of a bounded size: it stands in every event of its member.
+pub fn check_info(text: &str) -> Result<Arc<str>, Problem> {
+    if text.len() > Limits::PRESENCE_INFO_BYTES {
+        let max = Limits::PRESENCE_INFO_BYTES;
+        return Err(invalid(format!("`info` has at most {max} bytes")));
+    }
+    match serde_json::from_str::<&RawValue>(text) {
+        Ok(value) => Ok(value.get().into()),
+        Err(_) => Err(invalid(
+            "`info` is JSON: a name alone stands in quotes, as info=\"Alice\"".into(),
+        )),
+    }
+}
+
+/// What a token says of its holder goes before what the holder says: others rely on it.
+fn member(client: ClientId, claims: &Claims, info: Option<&str>) -> Member {
+    let info = claims.info.as_deref().or(info);
+    Member {
+        client,
+        user: claims.user.clone(),
+        shown: envelope::member(client, claims.user.as_deref(), info).into(),
+    }
+}
+
+/// The channels that a stream is a member of. Dropped without a word, it leaves the client the time
+/// of a lease to come back, and nobody is told anything if it does.
+pub struct Membership {
+    app: Arc<App>,
+    client: ClientId,
+    channels: Vec<ChannelName>,
+    said_goodbye: bool,
+}
+
+impl Membership {
+    /// Of no channel yet.
+    pub fn new(app: &Arc<App>, client: ClientId) -> Self {
+        Self {
+            app: app.clone(),
+            client,
+            channels: Vec::new(),
+            said_goodbye: false,
+        }
+    }
+
+    /// Makes the stream a member of more channels.
+    pub async fn join(&mut self, joins: &Joins, claims: &Claims) -> Result<(), Problem> {
+        for channel in &joins.channels {
+            let member = member(self.client, claims, joins.info.as_deref());
+            let now = self.app.now();
+            self.app
+                .hub
+                .join(channel, member, Hold::Stream, now)
+                .await?;
+            self.channels.push(channel.clone());
+        }
+        Ok(())
+    }
+
+    /// Takes over what another one of the same client holds.
+    pub fn absorb(&mut self, mut other: Self) {
+        self.channels.append(&mut other.channels);
+    }
+
+    /// Leaves those channels for which `stays` is false, at once.
+    pub fn retain(&mut self, mut stays: impl FnMut(&ChannelName) -> bool) {
+        let (kept, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.channels)
+            .into_iter()
+            .partition(|channel| stays(channel));
+        self.channels = kept;
+        release(&self.app, self.client, left, Release::Stream);
+    }
+
+    /// The client ends on purpose: it has left as soon as the stream has.
+    pub fn say_goodbye(&mut self) {
+        self.said_goodbye = true;
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let grace = self.app.limits().presence_lease.as_millis() as u64;
+        let how = match self.said_goodbye {
+            true => Release::Stream,
+            false => Release::Lost { grace },
+        };
+        release(
+            &self.app,
+            self.client,
+            std::mem::take(&mut self.channels),
+            how,
+        );
+    }
+}
+
+/// In a task of its own: a broker over a network takes its time, and who drops something does not
+/// wait.
+fn release(app: &Arc<App>, client: ClientId, channels: Vec<ChannelName>, how: Release) {
+    if channels.is_empty() {
+        return;
+    }
+    let app = app.clone();
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        // The process ends, and its broker with it.
+        return;
+    };
+    runtime.spawn(async move {
+        for channel in channels {
+            if let Err(error) = app.hub.release(&channel, client, how, app.now()).await {
+                // Its lease will end by itself.
+                tracing::warn!(%error, "a member could not be let go");
+            }
+        }
+    });
+}
+
+/// `GET /channels/NAME/presence`, `GET /presence?name=NAME`: who is there, and the cursor from which
+/// to read on in `$presence:NAME`.
+pub async fn answer(
+    app: &App,
+    head: &request::Parts,
+    of: Option<ChannelName>,
+) -> Result<Answer, Problem> {
+    let mut query = query(head)?;
+    let channel = match of {
+        Some(channel) => channel,
+        None => query.take_name()?,
+    };
+    query.only(&["by", "limit", "user", "ticket"])?;
+    let who = identify(app, head, &query, None).await?;
+    let channel = own_inbox(channel, &who.claims, who.client)?;
+    app.may(Action::Presence, &channel, &who.claims, who.client)?;
+    let most = app.limits().presence_snapshot;
+    let limit = query.number("limit")?.unwrap_or(most).min(most);
+    let presence = app.hub.presence(&channel, limit).await?;
+    match query.one("by")? {
+        None | Some("client") => Ok(json(by_client(&presence))),
+        Some("user") => Ok(json(by_user(&presence))),
+        Some(_) => Err(Problem::new(
+            Code::InvalidParameter,
+            "`by` is client, or user, which puts the clients of a user together",
+        )),
+    }
+}
+
+fn by_client(presence: &Presence) -> String {
+    let shown: Vec<&str> = presence.members.iter().map(|m| shown(m)).collect();
+    format!("{{\"clients\":[{}],{}}}", shown.join(","), rest(presence))
+}
+
+/// The clients of each user together; those without a user are on their own.
+fn by_user(presence: &Presence) -> String {
+    let mut users: BTreeMap<(Option<&str>, Option<ClientId>), Vec<&str>> = BTreeMap::new();
+    for member in &presence.members {
+        let user = member.user.as_deref();
+        let alone = user.is_none().then_some(member.client);
+        users.entry((user, alone)).or_default().push(shown(member));
+    }
+    let entry = |((user, _), clients): (&(Option<&str>, _), &Vec<&str>)| {
+        let user = serde_json::to_string(user).expect("a string serialises");
+        format!("{{\"user\":{user},\"clients\":[{}]}}", clients.join(","))
+    };
+    let users: Vec<String> = users.iter().map(entry).collect();
+    format!("{{\"users\":[{}],{}}}", users.join(","), rest(presence))
+}
+
+fn shown(member: &Member) -> &str {
+    std::str::from_utf8(&member.shown).expect("made here, of text")
+}
+
+fn rest(presence: &Presence) -> String {
+    format!(
+        "\"count\":{},\"cursor\":\"{}\"",
+        presence.count, presence.position
+    )
+}
