@@ -37,6 +37,10 @@ pub struct Limits {
     pub batch_messages: usize,
     /// Channels that one connection reads. More: 400, on a WebSocket an error.
     pub channels_per_connection: usize,
+    /// Streams and waiting polls that one client has at once. More: 429.
+    pub streams_per_client: usize,
+    /// Streams and waiting polls that the clients of one user have at once. More: 429.
+    pub streams_per_user: usize,
     /// Channels that the server holds or remembers. More: 503.
     pub channels: usize,
     /// Bytes that all channels retain together. More: 503.
@@ -179,6 +183,8 @@ impl Default for Limits {
             event_bytes: 128,
             batch_messages: 1_000,
             channels_per_connection: 128,
+            streams_per_client: 64,
+            streams_per_user: 1_000,
             channels: 1_000_000,
             history_bytes: 1 << 30,
             wait: Duration::from_secs(55),

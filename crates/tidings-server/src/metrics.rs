@@ -40,6 +40,7 @@ impl Collector for Figures {
         let mut out = Out(&mut encoder);
         self.server(&mut out)?;
         self.hub(&mut out)?;
+        self.identity(&mut out)?;
         self.transports(&mut out)
     }
 }
@@ -194,6 +195,59 @@ impl Figures {
             "Bytes of messages retained",
             held.bytes as i64,
         )
+    }
+
+    /// Who is known, who is there, and who was sent away.
+    fn identity(&self, out: &mut Out<'_, '_>) -> fmt::Result {
+        let (stats, hub) = (&self.0.stats, self.0.hub.stats());
+        let held = self.0.hub.broker().holdings();
+        let gauges = [
+            (
+                "members",
+                "Clients that are members, in each channel",
+                held.members,
+            ),
+            ("tickets", "Tickets that can still be used", held.tickets),
+            (
+                "revocations_held",
+                "Revocations that hold",
+                held.revocations,
+            ),
+        ];
+        for (name, help, value) in gauges {
+            out.gauge(name, help, value as i64)?;
+        }
+        let counters = [
+            ("presence_joins", "Members that came", &hub.presence_joins),
+            ("presence_leaves", "Members that left", &hub.presence_leaves),
+            (
+                "presence_expired",
+                "Members that left without a word",
+                &hub.presence_expired,
+            ),
+            ("tickets_issued", "Tickets issued", &hub.tickets_issued),
+            ("tickets_redeemed", "Uses of tickets", &hub.tickets_redeemed),
+            (
+                "tickets_refused",
+                "Uses of tickets that were refused",
+                &hub.tickets_refused,
+            ),
+            ("revocations", "Revocations taken", &hub.revocations),
+            (
+                "clients_revoked",
+                "Clients whose streams ended because they were revoked",
+                &stats.revoked,
+            ),
+            (
+                "sessions_refused",
+                "Sessions that were not good: their clients began anew",
+                &stats.sessions_refused,
+            ),
+        ];
+        for (name, help, counter) in counters {
+            out.counter(name, help, counter)?;
+        }
+        Ok(())
     }
 
     fn transports(&self, out: &mut Out<'_, '_>) -> fmt::Result {

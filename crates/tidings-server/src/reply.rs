@@ -138,8 +138,8 @@ pub fn refusal(problem: &Problem) -> Answer {
         answer.headers_mut().insert(header::RETRY_AFTER, seconds);
     }
     if status == StatusCode::UNAUTHORIZED {
-        // RFC 9110 section 15.5.2 wants it; RFC 6750 section 3.1 names the error.
-        let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+        // RFC 9110 section 15.5.2 wants it.
+        let challenge = HeaderValue::from_static("Bearer");
         answer
             .headers_mut()
             .insert(header::WWW_AUTHENTICATE, challenge);

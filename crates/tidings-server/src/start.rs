@@ -29,6 +29,9 @@ pub async fn start(
     }
     let claims = &reading.who.claims;
     charge_subscribes(app, claims, address(app, head), reading.channels.len())?;
+    if let (Some(client), false) = (reading.who.client, reading.transport == Transport::Poll) {
+        app.clients.have_room(client, claims, app.limits())?;
+    }
     let mut feed = reading.open(app).await?;
     if reading.transport == Transport::Poll {
         reading.join_for_a_poll(app).await?;
@@ -88,6 +91,10 @@ pub async fn websocket(
         }
         let address = address(app, head);
         charge_subscribes(app, &reading.who.claims, address, reading.channels.len())?;
+        if let Some(client) = reading.who.client {
+            let claims = &reading.who.claims;
+            app.clients.have_room(client, claims, app.limits())?;
+        }
         let feed = reading.open(app).await?;
         let membership = reading.join(app).await?;
         Ok(WebSocket::new(

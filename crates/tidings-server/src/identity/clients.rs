@@ -24,6 +24,8 @@ const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 #[derive(Default)]
 pub struct Clients {
     shards: [Mutex<HashMap<ClientId, Client>>; SHARDS],
+    /// Streams of each user that has some.
+    users: Mutex<HashMap<Arc<str>, usize>>,
 }
 
 struct Client {
@@ -32,6 +34,29 @@ struct Client {
 }
 
 impl Clients {
+    /// Whether a client may open one more stream. Those that ask at the same moment may all be let
+    /// in: it bounds, and does not count to the last one.
+    pub fn have_room(
+        &self,
+        client: ClientId,
+        claims: &Claims,
+        limits: &Limits,
+    ) -> Result<(), Problem> {
+        let of_client = self
+            .shard(client)
+            .get(&client)
+            .map_or(0, |c| c.signals.len());
+        let user = claims.user.as_ref();
+        let of_user = user.map_or(0, |user| lock(&self.users).get(user).copied().unwrap_or(0));
+        let (whose, max) = match () {
+            () if of_client >= limits.streams_per_client => ("client", limits.streams_per_client),
+            () if of_user >= limits.streams_per_user => ("user", limits.streams_per_user),
+            () => return Ok(()),
+        };
+        let detail = format!("one {whose} has at most {max} streams at once; end one first");
+        Err(Problem::new(Code::TooManyRequests, detail))
+    }
+
     /// Lets a client show a newer token, and wakes its streams.
     pub fn renew(&self, client: ClientId, claims: &Arc<Claims>) {
         if let Some(client) = self.shard(client).get(&client)
@@ -83,10 +108,22 @@ impl Clients {
             }),
         };
         client.signals.push(signal.clone());
+        if let Some(user) = &claims.user {
+            *lock(&self.users).entry(user.clone()).or_default() += 1;
+        }
         client.standing.clone()
     }
 
-    fn leave(&self, id: ClientId, signal: &Arc<Signal>) {
+    fn leave(&self, id: ClientId, user: Option<&Arc<str>>, signal: &Arc<Signal>) {
+        if let Some(user) = user {
+            let mut users = lock(&self.users);
+            if let Some(streams) = users.get_mut(user) {
+                *streams -= 1;
+                if *streams == 0 {
+                    users.remove(user);
+                }
+            }
+        }
         let mut shard = self.shard(id);
         if let Entry::Occupied(mut entry) = shard.entry(id) {
             let signals = &mut entry.get_mut().signals;
@@ -119,6 +156,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Stay {
     app: Arc<App>,
     client: ClientId,
+    /// The user that it counts for.
+    user: Option<Arc<str>>,
     standing: Arc<Standing>,
     signal: Arc<Signal>,
     /// The versions of the standing and of the rules that it has seen.
@@ -150,6 +189,7 @@ impl Stay {
         let mut stay = Self {
             app: app.clone(),
             client,
+            user: claims.user.clone(),
             seen: (standing.version(), app.generation()),
             standing,
             signal: signal.clone(),
@@ -180,7 +220,10 @@ impl Stay {
             self.app.clients.renew(client, claims);
         } else {
             let standing = self.app.clients.enter(client, claims, &self.signal);
-            self.app.clients.leave(self.client, &self.signal);
+            self.app
+                .clients
+                .leave(self.client, self.user.as_ref(), &self.signal);
+            self.user = claims.user.clone();
             (self.client, self.standing) = (client, standing);
         }
         self.seen = (self.standing.version(), self.app.generation());
@@ -230,6 +273,8 @@ impl Stay {
 
 impl Drop for Stay {
     fn drop(&mut self) {
-        self.app.clients.leave(self.client, &self.signal);
+        self.app
+            .clients
+            .leave(self.client, self.user.as_ref(), &self.signal);
     }
 }

@@ -56,7 +56,7 @@ impl<'a> Credentials<'a> {
             token,
             ticket,
             user: believed_user(query, auth)?,
-            session: single(&head.headers, &SESSION)?,
+            session: session(&head.headers)?,
             ambient,
         })
     }
@@ -72,6 +72,11 @@ impl Credentials<'_> {
         });
         HeaderValue::from_bytes(&joined).ok()
     }
+}
+
+/// What the client says it was before.
+pub fn session(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    single(headers, &SESSION)
 }
 
 /// `Authorization: Bearer …` (RFC 6750 section 2.1).

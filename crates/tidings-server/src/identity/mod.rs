@@ -118,7 +118,7 @@ pub async fn identify(
     session: Option<&str>,
 ) -> Result<Who, Problem> {
     if via(head).guest {
-        return Ok(guest(head));
+        return guest(app, head, session);
     }
     let policy = app.policy().clone();
     let given = Credentials::of(head, query, &policy.auth)?;
@@ -148,7 +148,7 @@ pub async fn identify(
         .or(session)
         .or(given.session);
     let who = Who {
-        client: session.and_then(|session| session_of(app, session, claims.user.as_deref())),
+        client: session.and_then(|session| session_of(app, session, &claims)),
         claims,
     };
     app.check_revoked(&who.claims, who.client)?;
@@ -156,33 +156,36 @@ pub async fn identify(
 }
 
 /// Who the application around the server says it is.
-fn guest(head: &request::Parts) -> Who {
-    match head.extensions.get::<User>() {
-        Some(user) => Who {
-            claims: Arc::new(Claims::of_user(user.0.clone())),
-            client: None,
-        },
-        None => Who::nobody(),
-    }
+fn guest(app: &App, head: &request::Parts, session: Option<&str>) -> Result<Who, Problem> {
+    let claims = match head.extensions.get::<User>() {
+        Some(user) => Claims::of_user(user.0.clone()),
+        None => Claims::anonymous(),
+    };
+    let session = session.or(credentials::session(&head.headers)?);
+    Ok(Who {
+        client: session.and_then(|session| session_of(app, session, &claims)),
+        claims: Arc::new(claims),
+    })
 }
 
-/// Checks a token or key. Who guesses is slowed down.
+/// Checks a token or key. Who guesses is told to wait; who knows, never: many share an address.
 pub async fn verify(
     app: &App,
     address: Option<AddressKey>,
     token: &str,
 ) -> Result<Arc<Claims>, Problem> {
-    let key = address.map(Key::Address);
-    if let Some(key) = key {
-        app.quotas
-            .check(Quota::AuthFailures, key, 1, app.monotonic())
-            .map_err(too_many_failures)?;
-    }
     let checked = check(app, token).await;
-    if let (Some(key), Err(Code::Unauthorized)) = (key, checked.as_ref().map_err(|p| p.code)) {
-        // By failures alone: who is known is not slowed down.
+    if let (Some(address), Err(Code::Unauthorized)) =
+        (address, checked.as_ref().map_err(|p| p.code))
+    {
         app.quotas
-            .spend(Quota::AuthFailures, key, 1, app.monotonic());
+            .take(
+                Quota::AuthFailures,
+                Key::Address(address),
+                1,
+                app.monotonic(),
+            )
+            .map_err(too_many_failures)?;
     }
     checked
 }

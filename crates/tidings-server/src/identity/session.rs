@@ -1,10 +1,10 @@
 //! Sessions: what a client comes back with as the same client, and `POST /session`, which gives one
 //! to those who have no stream that says hello, and takes newer tokens from all.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use http::request;
-use tidings_core::ClientId;
+use tidings_core::{Claims, ClientId, Role};
 use tidings_protocol::Problem;
 
 use super::{identify, identity};
@@ -12,11 +12,16 @@ use crate::app::App;
 use crate::query::Query;
 use crate::reply::{Answer, json};
 
-/// The client of a session that is this user's. One that is not good is none: its client begins
+/// The client of a session that is this party's. One that is not good is none: its client begins
 /// anew, and is told so by another id.
-pub fn session_of(app: &App, session: &str, user: Option<&str>) -> Option<ClientId> {
+pub fn session_of(app: &App, session: &str, claims: &Claims) -> Option<ClientId> {
     let now_s = app.now().unix / 1000;
-    let verified = app.policy().auth.sessions.verify(session, user, now_s);
+    let bound = bound_to(claims);
+    let policy = app.policy();
+    let verified = policy
+        .auth
+        .sessions
+        .verify(session, bound.as_deref(), now_s);
     if verified.is_err() {
         app.stats.sessions_refused.add(1);
     }
@@ -35,15 +40,27 @@ pub async fn answer_session(
     let who = identify(app, head, query, session).await?;
     let client = who.client.unwrap_or_else(|| app.new_client());
     app.clients.renew(client, &who.claims);
-    let session = sign(app, client, &who.claims.user);
+    let session = sign(app, client, &who.claims);
     Ok(json(identity(client, &session, &who.claims).to_json()))
 }
 
 /// Signs the session of a client.
-pub fn sign(app: &App, client: ClientId, user: &Option<Arc<str>>) -> String {
+pub fn sign(app: &App, client: ClientId, claims: &Claims) -> String {
     let now_s = app.now().unix / 1000;
+    let bound = bound_to(claims);
     app.policy()
         .auth
         .sessions
-        .sign(client, user.as_deref(), now_s)
+        .sign(client, bound.as_deref(), now_s)
+}
+
+/// To whom a session is bound. A token without a user is somebody else than nobody, and no user is
+/// called as a key is here: their names hold no control character.
+fn bound_to(claims: &Claims) -> Option<Cow<'_, str>> {
+    match (&claims.user, &claims.role) {
+        (Some(user), _) => Some(Cow::Borrowed(user)),
+        (None, Role::Anonymous) => None,
+        (None, Role::Client) => Some(Cow::Borrowed("")),
+        (None, Role::Backend { name, .. }) => Some(Cow::Owned(format!("\u{1}{name}"))),
+    }
 }

@@ -53,7 +53,7 @@ pub async fn answer_ticket(
     let held = Held {
         token: given.token.map(str::to_owned),
         user: given.user.map(str::to_owned),
-        session: session::sign(app, client, &who.claims.user),
+        session: session::sign(app, client, &who.claims),
     };
     let now = app.now();
     let first_use_by = now.unix + policy.auth.ticket_time.as_millis() as u64;

@@ -68,7 +68,7 @@ impl Sse {
         let asked = |(name, opened): (&ChannelName, &Opened)| (NameHash::of(name), opened.asked);
         self.places = self.feed.openings().map(asked).collect();
         let claims = self.stay.claims();
-        let session = session::sign(&self.app, self.stay.client(), &claims.user);
+        let session = session::sign(&self.app, self.stay.client(), &claims);
         let hello = Notice::Hello(Hello {
             identity: identity(self.stay.client(), &session, &claims),
             transport: "sse",

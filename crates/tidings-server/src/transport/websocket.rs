@@ -200,7 +200,7 @@ impl WebSocket {
             return;
         }
         let claims = self.stay.claims();
-        let session = session::sign(&self.app, self.stay.client(), &claims.user);
+        let session = session::sign(&self.app, self.stay.client(), &claims);
         let hello = Notice::Hello(Hello {
             identity: identity(self.stay.client(), &session, &claims),
             transport: "websocket",

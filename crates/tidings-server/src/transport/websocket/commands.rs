@@ -204,7 +204,7 @@ impl WebSocket {
                 "a connection is one user's: open another one for another user",
             ));
         }
-        let before = session.and_then(|text| session_of(&self.app, text, claims.user.as_deref()));
+        let before = session.and_then(|text| session_of(&self.app, text, claims));
         // Who was nobody is somebody else from here on: others may know what nobody's session was.
         let client = match same {
             true => self.stay.client(),
@@ -217,7 +217,7 @@ impl WebSocket {
         }
         self.stay.change(client, claims);
         self.auth_by = None;
-        let session = session::sign(&self.app, client, &claims.user);
+        let session = session::sign(&self.app, client, claims);
         self.say(&Notice::Identified {
             id,
             identity: identity(client, &session, claims),
