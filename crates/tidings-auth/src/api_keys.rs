@@ -108,6 +108,14 @@ impl ApiKeys {
     }
 }
 
+impl ApiKeys {
+    /// Whether claims that a key once had are still those of a key: it was not taken away, replaced
+    /// or given other rights.
+    pub fn hold(&self, claims: &Claims) -> bool {
+        self.0.iter().any(|(_, known)| **known == *claims)
+    }
+}
+
 /// Whether a text is meant as a key, right or wrong, and not as a token.
 fn is_key(text: &str) -> bool {
     text.len() <= KEY_BYTES && text.starts_with(PREFIX)
@@ -121,6 +129,8 @@ fn entry(key: ApiKey) -> ([u8; 32], Arc<Claims>) {
     let claims = Claims {
         role,
         grants: key.grants,
+        // Tells it from another of the same name that takes its place.
+        id: Some(hash_of(&key.hash).into()),
         ..Claims::anonymous()
     };
     (key.hash, Arc::new(claims))
@@ -179,8 +189,12 @@ impl fmt::Debug for KeyText {
 
 /// The hash of a key as it is configured: `sha256:` and hexadecimal digits.
 pub fn hash_text(key: &str) -> String {
+    hash_of(&sha256(key.as_bytes()))
+}
+
+fn hash_of(hash: &[u8; 32]) -> String {
     let mut text = String::from(HASH_PREFIX);
-    for byte in sha256(key.as_bytes()) {
+    for byte in hash {
         text.push_str(&format!("{byte:02x}"));
     }
     text

@@ -98,8 +98,13 @@ impl App {
     /// they may is looked at again.
     pub fn reload(&self, policy: Policy, rules: Rulebook) {
         self.hub.set_rules(rules, self.now());
-        self.policy.store(Arc::new(policy));
+        let before = self.policy.swap(Arc::new(policy));
         self.generation.fetch_add(1, Ordering::Release);
+        if before.auth.open && !self.policy().auth.open {
+            let asked = "the server asks who comes from now on: come back with a token";
+            let problem = Problem::new(Code::Unauthorized, asked);
+            self.clients.end(|_, _| Some(problem.clone()));
+        }
         self.clients.wake_all();
     }
 

@@ -9,7 +9,7 @@ use tidings_core::{Claims, ClientId, Limits, Signal};
 use tidings_protocol::{Code, Problem};
 use tokio::time::Instant;
 
-use super::Standing;
+use super::{Standing, Who};
 use crate::app::App;
 
 const SHARDS: usize = 16;
@@ -178,27 +178,26 @@ pub enum News {
 }
 
 impl Stay {
-    /// Begins with claims that were just checked.
-    pub fn new(
-        app: &Arc<App>,
-        client: ClientId,
-        claims: &Arc<Claims>,
-        signal: &Arc<Signal>,
-    ) -> Self {
+    /// Begins with claims that were checked a moment ago.
+    pub fn new(app: &Arc<App>, client: ClientId, who: &Who, signal: &Arc<Signal>) -> Self {
+        let claims = &who.claims;
         let standing = app.clients.enter(client, claims, signal);
         let mut stay = Self {
             app: app.clone(),
             client,
             user: claims.user.clone(),
-            seen: (standing.version(), app.generation()),
+            seen: (standing.version(), who.generation),
             standing,
             signal: signal.clone(),
             expires: None,
             warned: false,
         };
         stay.look_at_the_clock();
+        // What all were told meanwhile, it was not: it was not known yet.
+        if let Err(problem) = app.check_revoked(claims, Some(client)) {
+            stay.standing.end(problem);
+        }
         if app.stopping() {
-            // It began before all were told, and was not known yet.
             signal.ring(NO_CHANNEL);
         }
         stay
@@ -235,7 +234,7 @@ impl Stay {
         let seen = (self.standing.version(), self.app.generation());
         if seen != self.seen {
             self.seen = seen;
-            if let Some(problem) = self.standing.ended() {
+            if let Some(problem) = self.standing.ended().or_else(|| self.key_is_gone()) {
                 return Some(News::Ended(problem));
             }
             self.look_at_the_clock();
@@ -259,6 +258,14 @@ impl Stay {
             true => Some(expires),
             false => Some(expires.checked_sub(Limits::EXPIRING).unwrap_or(expires)),
         }
+    }
+
+    /// A key has no end of its own: it ends when it is taken out of the configuration.
+    fn key_is_gone(&self) -> Option<Problem> {
+        let claims = self.standing.claims();
+        let by_key = claims.is_backend() && claims.expires.is_none();
+        let gone = by_key && !self.app.policy().auth.keys.hold(&claims);
+        gone.then(|| Problem::new(Code::Revoked, "the key is not one of the server's any more"))
     }
 
     fn look_at_the_clock(&mut self) {

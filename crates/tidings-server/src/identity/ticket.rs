@@ -39,6 +39,10 @@ pub async fn answer_ticket(
 ) -> Result<Answer, Problem> {
     query.only(&["user"])?;
     let who = identify(app, head, query, None).await?;
+    if who.claims.is_anonymous() && !app.policy().auth.open {
+        let detail = "a ticket stands for a token, and none came";
+        return Err(Problem::new(Code::Unauthorized, detail));
+    }
     if who.claims.is_backend() {
         let detail = "a ticket stands for a browser's token; a backend sends its key itself";
         return Err(Problem::new(Code::Forbidden, detail));

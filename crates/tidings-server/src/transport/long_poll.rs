@@ -32,7 +32,7 @@ impl LongPoll {
     pub fn new(app: &Arc<App>, feed: Feed, reading: &Reading, until: Instant) -> Self {
         let client = reading.who.client.unwrap_or_else(|| app.new_client());
         Self {
-            stay: Stay::new(app, client, &reading.who.claims, feed.signal()),
+            stay: Stay::new(app, client, &reading.who, feed.signal()),
             app: app.clone(),
             feed,
             limit: reading.limit,

@@ -53,7 +53,7 @@ impl Sse {
     ) -> Self {
         let client = reading.who.client.unwrap_or_else(|| app.new_client());
         Self {
-            stay: Stay::new(app, client, &reading.who.claims, feed.signal()),
+            stay: Stay::new(app, client, &reading.who, feed.signal()),
             _membership: membership,
             app: app.clone(),
             feed,

@@ -162,7 +162,7 @@ impl WebSocket {
         let now = Instant::now();
         let client = who.client.unwrap_or_else(|| app.new_client());
         Self {
-            stay: Stay::new(app, client, &who.claims, feed.signal()),
+            stay: Stay::new(app, client, who, feed.signal()),
             app: app.clone(),
             feed,
             address,

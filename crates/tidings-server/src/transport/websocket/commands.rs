@@ -132,6 +132,7 @@ impl WebSocket {
         Who {
             claims: self.stay.claims(),
             client: Some(self.stay.client()),
+            generation: self.app.generation(),
         }
     }
 
@@ -344,6 +345,11 @@ impl WebSocket {
             cursor,
             opened,
         } = subscribed;
+        // It took its time, in which the right may have gone.
+        let (claims, me) = (self.stay.claims(), Some(self.stay.client()));
+        if let Err(problem) = self.app.may(rights::Subscribe, &channel, &claims, me) {
+            return self.refuse(id, &problem);
+        }
         let place = Place {
             at: opened.at,
             recovered: opened.recovered,
