@@ -369,7 +369,7 @@ impl WebSocket {
         self.say(&Notice::Error {
             id,
             problem,
-            retry_ms: None,
+            retry_ms: retry_ms(problem),
         });
     }
 }
@@ -411,7 +411,12 @@ fn error_json(id: Option<&RawValue>, problem: &Problem) -> String {
     Notice::Error {
         id,
         problem,
-        retry_ms: None,
+        retry_ms: retry_ms(problem),
     }
     .to_json()
+}
+
+/// When the command may be sent again, where that is known.
+fn retry_ms(problem: &Problem) -> Option<u64> {
+    problem.after.map(|after| after.as_millis() as u64)
 }
