@@ -163,6 +163,13 @@ impl Membership {
         release(&self.app, self.client, left, Release::Stream);
     }
 
+    /// Leaves those channels that the client may no longer read or be seen in, at once.
+    pub fn keep_allowed(&mut self, claims: &Claims) {
+        let (app, me) = (self.app.clone(), Some(self.client));
+        let may = |action, channel: &ChannelName| app.may(action, channel, claims, me).is_ok();
+        self.retain(|channel| may(Action::Subscribe, channel) && may(Action::Presence, channel));
+    }
+
     /// The client ends on purpose: it has left as soon as the stream has.
     pub fn say_goodbye(&mut self) {
         self.said_goodbye = true;

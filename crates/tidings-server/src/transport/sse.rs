@@ -33,7 +33,8 @@ pub struct Sse {
     /// When it last said something.
     spoke: Instant,
     stay: Stay,
-    _membership: Option<Box<Membership>>,
+    /// The channels that it is a member of.
+    membership: Option<Box<Membership>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,7 +55,7 @@ impl Sse {
         let client = reading.who.client.unwrap_or_else(|| app.new_client());
         Self {
             stay: Stay::new(app, client, &reading.who, feed.signal()),
-            _membership: membership,
+            membership,
             app: app.clone(),
             feed,
             raw: reading.raw,
@@ -112,6 +113,9 @@ impl Sse {
                     if self.feed.is_empty() {
                         self.fail(&lost.problem, out);
                     }
+                }
+                if let Some(membership) = &mut self.membership {
+                    membership.keep_allowed(&self.stay.claims());
                 }
             }
         }

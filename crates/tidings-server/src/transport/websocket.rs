@@ -11,9 +11,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use serde_json::value::RawValue;
-use tidings_core::{
-    Action, Budget, ChannelName, Claims, Cursor, Delivery, Feed, Limits, Message, Opened,
-};
+use tidings_core::{Budget, ChannelName, Claims, Cursor, Delivery, Feed, Limits, Message, Opened};
 use tidings_protocol::allowance::Allowance;
 use tidings_protocol::envelope::{self, Hello, Notice};
 use tidings_protocol::websocket::{
@@ -232,8 +230,7 @@ impl WebSocket {
             self.say(&lost.notice());
         }
         if let Some(membership) = &mut self.membership {
-            let (app, claims, me) = (&self.app, self.stay.claims(), Some(self.stay.client()));
-            membership.retain(|channel| app.may(Action::Presence, channel, &claims, me).is_ok());
+            membership.keep_allowed(&self.stay.claims());
         }
     }
 
