@@ -418,5 +418,6 @@ fn error_json(id: Option<&RawValue>, problem: &Problem) -> String {
 
 /// When the command may be sent again, where that is known.
 fn retry_ms(problem: &Problem) -> Option<u64> {
-    problem.after.map(|after| after.as_millis() as u64)
+    // At least one: who waits for nothing asks again at once.
+    problem.after.map(|after| (after.as_millis() as u64).max(1))
 }
