@@ -105,19 +105,25 @@ impl Sse {
         match news {
             News::Ended(problem) => self.fail(&problem, out),
             News::Expiring(in_ms) => out.push(sse::notice(None, None, &Notice::Expiring { in_ms })),
-            News::Rights => {
-                for lost in lost_rights(&self.app, &self.stay, &mut self.feed) {
-                    self.places[lost.key as usize].1 = lost.position;
-                    let cursor = self.cursor();
-                    out.push(sse::notice(Some(&cursor), None, &lost.notice()));
-                    if self.feed.is_empty() {
-                        self.fail(&lost.problem, out);
-                    }
-                }
-                if let Some(membership) = &mut self.membership {
-                    membership.keep_allowed(&self.stay.claims());
-                }
-            }
+            News::Rights => self.look_at_rights(out),
+        }
+    }
+
+    /// Ends what the client may no longer read or be seen in, and the stream with the last channel.
+    fn look_at_rights(&mut self, out: &mut Outbox) {
+        let lost = lost_rights(&self.app, &self.stay, &mut self.feed);
+        for lost in &lost {
+            self.places[lost.key as usize].1 = lost.position;
+            let cursor = self.cursor();
+            out.push(sse::notice(Some(&cursor), None, &lost.notice()));
+        }
+        if let Some(membership) = &mut self.membership {
+            membership.keep_allowed(&self.stay.claims());
+        }
+        if let Some(last) = lost.last()
+            && self.feed.is_empty()
+        {
+            self.fail(&last.problem, out);
         }
     }
 

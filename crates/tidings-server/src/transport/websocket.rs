@@ -223,7 +223,8 @@ impl WebSocket {
 
     /// Ends what the client may no longer read or be seen in.
     fn look_at_rights(&mut self) {
-        for lost in lost_rights(&self.app, &self.stay, &mut self.feed) {
+        let lost = lost_rights(&self.app, &self.stay, &mut self.feed);
+        for lost in &lost {
             if self.raw.is_some() {
                 return self.fail(&lost.problem);
             }
