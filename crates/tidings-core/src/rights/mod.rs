@@ -130,8 +130,10 @@ pub enum Denied {
     /// No such server channel.
     #[error("there is no such server channel; there are $stats and $presence:NAME")]
     NoSuchChannel,
-    /// The namespace has no presence.
-    #[error("channels of this namespace have no presence: set `presence = true` for it")]
+    /// The namespace has no presence; inboxes and the server's channels never have.
+    #[error(
+        "this channel has no presence: set `presence = true` for its namespace; inboxes and names with $ never have it"
+    )]
     NoPresence,
 }
 
@@ -162,12 +164,13 @@ pub fn decide(
         // Whoever may see presence may see its past: it is what a snapshot is read on from.
         return match action {
             Action::History => Ok(()),
+            Action::Presence => Err(Denied::NoPresence),
             _ => audience(Action::Presence, &of, may, claims),
         };
     }
     match (channel.realm(), action) {
         (Realm::Inbox, Action::Subscribe | Action::History) => read_inbox(channel, claims, me),
-        (Realm::Inbox, Action::Presence) => Err(Denied::NoPresence),
+        (Realm::Inbox | Realm::Server, Action::Presence) => Err(Denied::NoPresence),
         (Realm::Server, _) if !channel.is_server_channel() => Err(Denied::NoSuchChannel),
         _ => audience(action, channel, may, claims),
     }

@@ -143,6 +143,13 @@ fn the_servers_channels() {
     assert_eq!(may(Action::Publish, "$stats"), Err(Denied::ServerOnly));
     assert_eq!(may(Action::Publish, "$presence:a"), Err(Denied::ServerOnly));
     assert_eq!(may(Action::Subscribe, "$presence:a"), Ok(()));
+    for without in ["$stats", "$presence:a", "@alice"] {
+        assert_eq!(
+            may(Action::Presence, without),
+            Err(Denied::NoPresence),
+            "{without}"
+        );
+    }
     let by_token = May::BY_TOKEN;
     let channel = name("$presence:room:7");
     let subscribe = |claims: &Claims| decide(Action::Subscribe, &channel, &by_token, claims, ME);
