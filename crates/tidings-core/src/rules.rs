@@ -129,6 +129,11 @@ impl Rulebook {
 
     /// Other rules for one namespace.
     pub fn set(&mut self, namespace: &str, rules: Rules) {
+        if namespace == "$" {
+            let lag = Lag::default();
+            self.own = Rules { lag, ..rules }.into();
+            return;
+        }
         self.namespaces.insert(namespace.to_owned(), rules.into());
     }
 
@@ -155,5 +160,28 @@ impl Rulebook {
             .namespace()
             .and_then(|namespace| self.namespaces.get(namespace))
             .unwrap_or(&self.default)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rights::Audience;
+
+    #[test]
+    fn the_servers_channels_have_a_namespace_and_are_not_delayed() {
+        let open = Rules::open(History::default(), &Limits::default());
+        let mut book = Rulebook::new(open.clone());
+        let mut closed = open.clone();
+        closed.may.subscribe = Audience::Backend;
+        closed.lag.every = Duration::from_secs(60);
+        book.set("$", closed);
+        let rules = |name: &str| book.of(&ChannelName::parse(name).unwrap()).clone();
+        assert_eq!(rules("$stats").may.subscribe, Audience::Backend);
+        assert_eq!(rules("$stats").lag, Lag::default());
+        assert!(!book.ticks());
+        for other in ["a", "room:1", "@alice", "$presence:a"] {
+            assert_eq!(rules(other).may.subscribe, Audience::Anyone, "{other}");
+        }
     }
 }
