@@ -264,8 +264,10 @@ fn preflight(app: &App) -> Answer {
 pub fn methods(path: &str) -> &'static str {
     match path {
         "/read" | "/publish" | "/session" | "/tickets" => "POST, OPTIONS",
-        _ if path.ends_with("/presence") => "GET, HEAD, OPTIONS",
+        "/presence" => "GET, HEAD, OPTIONS",
         "/channels" => "GET, HEAD, POST, DELETE, OPTIONS",
+        // A channel may be called `presence` itself.
+        _ if path.ends_with("/presence") && path != "/channels/presence" => "GET, HEAD, OPTIONS",
         _ if path.starts_with("/channels/") => "GET, HEAD, POST, DELETE, OPTIONS",
         _ if path.starts_with("/admin/") => admin::methods(path),
         _ => "GET, HEAD, OPTIONS",
