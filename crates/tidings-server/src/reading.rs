@@ -246,7 +246,7 @@ impl Reading {
         if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(invalid(format!("the channel `{}` stands twice", pair[0])));
         }
-        let Who { claims, client, .. } = &self.who;
+        let Who { claims, client } = &self.who;
         let denied: Vec<_> = self
             .channels
             .iter()
@@ -331,7 +331,7 @@ impl Reading {
             let start =
                 self.rule
                     .resolve(&wanted.name, wanted.after.as_ref(), wanted.last, otherwise);
-            let Who { claims, client, .. } = &self.who;
+            let Who { claims, client } = &self.who;
             let history = app
                 .may(Action::History, &wanted.name, claims, *client)
                 .is_ok();

@@ -160,8 +160,8 @@ pub struct Stay {
     user: Option<Arc<str>>,
     standing: Arc<Standing>,
     signal: Arc<Signal>,
-    /// The versions of the standing and of the rules that it has seen.
-    seen: (u32, u32),
+    /// The versions of the standing and of the rules that it has seen; `None`: none since it came.
+    seen: Option<(u32, u32)>,
     expires: Option<Instant>,
     warned: bool,
 }
@@ -186,17 +186,13 @@ impl Stay {
             app: app.clone(),
             client,
             user: claims.user.clone(),
-            seen: (standing.version(), who.generation),
+            seen: None,
             standing,
             signal: signal.clone(),
             expires: None,
             warned: false,
         };
-        stay.look_at_the_clock();
-        // What all were told meanwhile, it was not: it was not known yet.
-        if let Err(problem) = app.check_revoked(claims, Some(client)) {
-            stay.standing.end(problem);
-        }
+        stay.look_again();
         if app.stopping() {
             signal.ring(NO_CHANNEL);
         }
@@ -225,13 +221,26 @@ impl Stay {
             self.user = claims.user.clone();
             (self.client, self.standing) = (client, standing);
         }
-        self.seen = (self.standing.version(), self.app.generation());
+        self.look_again();
+        self.signal.ring(NO_CHANNEL);
+    }
+
+    /// What happened between the check of its token and its entry was told to nobody here, and the
+    /// client may have shown a newer token than this one: all is looked at once more.
+    fn look_again(&mut self) {
+        let revoked = self
+            .app
+            .check_revoked(&self.standing.claims(), Some(self.client));
+        if let Err(problem) = revoked {
+            self.standing.end(problem);
+        }
+        self.seen = None;
         self.look_at_the_clock();
     }
 
     /// What has happened since it was last asked, one thing at a time.
     pub fn news(&mut self) -> Option<News> {
-        let seen = (self.standing.version(), self.app.generation());
+        let seen = Some((self.standing.version(), self.app.generation()));
         if seen != self.seen {
             self.seen = seen;
             if let Some(problem) = self.standing.ended().or_else(|| self.key_is_gone()) {

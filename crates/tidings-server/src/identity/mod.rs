@@ -93,8 +93,6 @@ pub struct Who {
     pub claims: Arc<Claims>,
     /// The client that they were before and are again.
     pub client: Option<ClientId>,
-    /// The rules and the policy by which that was found out.
-    pub generation: u32,
 }
 
 impl Who {
@@ -103,7 +101,6 @@ impl Who {
         Self {
             claims: Arc::new(Claims::anonymous()),
             client: None,
-            generation: 0,
         }
     }
 
@@ -123,8 +120,6 @@ pub async fn identify(
     if via(head).guest {
         return guest(app, head, session);
     }
-    // Before the policy: what changes meanwhile is looked at again.
-    let generation = app.generation();
     let policy = app.policy().clone();
     let given = Credentials::of(head, query, &policy.auth)?;
     let held = match given.ticket {
@@ -155,7 +150,6 @@ pub async fn identify(
     let who = Who {
         client: session.and_then(|session| session_of(app, session, &claims)),
         claims,
-        generation,
     };
     app.check_revoked(&who.claims, who.client)?;
     Ok(who)
@@ -171,7 +165,6 @@ fn guest(app: &App, head: &request::Parts, session: Option<&str>) -> Result<Who,
     Ok(Who {
         client: session.and_then(|session| session_of(app, session, &claims)),
         claims: Arc::new(claims),
-        generation: app.generation(),
     })
 }
 

@@ -132,7 +132,6 @@ impl WebSocket {
         Who {
             claims: self.stay.claims(),
             client: Some(self.stay.client()),
-            generation: self.app.generation(),
         }
     }
 
@@ -345,9 +344,9 @@ impl WebSocket {
             cursor,
             opened,
         } = subscribed;
-        // It took its time, in which the right may have gone.
-        let (claims, me) = (self.stay.claims(), Some(self.stay.client()));
-        if let Err(problem) = self.app.may(rights::Subscribe, &channel, &claims, me) {
+        // A right that ended while the channel was opened was looked for where it was not yet.
+        let Who { claims, client } = self.who();
+        if let Err(problem) = self.app.may(rights::Subscribe, &channel, &claims, client) {
             return self.refuse(id, &problem);
         }
         let place = Place {
