@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 /// The place after a message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
@@ -53,6 +55,28 @@ pub enum Item {
     Gap(Gap),
     /// Offsets from the first to the second are not for this reader.
     Skip(String, u64, u64),
+}
+
+impl Item {
+    /// What an envelope is to a reader; `None` for what says nothing of a channel's messages.
+    pub fn of(told: &Value) -> Option<Self> {
+        let epoch = told["epoch"].as_str()?.to_owned();
+        let from = told["from"].as_u64();
+        match told["type"].as_str()? {
+            "message" => Some(Self::Message(Place {
+                epoch,
+                offset: told["offset"].as_u64()?,
+            })),
+            "gap" => Some(Self::Gap(Gap {
+                epoch,
+                from,
+                to: told["to"].as_u64()?,
+                reason: told["reason"].as_str()?.to_owned(),
+            })),
+            "skip" => Some(Self::Skip(epoch, from?, told["to"].as_u64()?)),
+            _ => None,
+        }
+    }
 }
 
 /// The place after `item` for a reader that stood at `place`.

@@ -135,7 +135,13 @@ impl Http {
 
     /// An answer to anything but HEAD; `None` where the connection ended before it did.
     pub async fn try_answer(&mut self) -> Option<Answer> {
-        let mut answer = self.try_head().await?;
+        let head = self.try_head().await?;
+        self.answer_behind(head).await
+    }
+
+    /// The answer whose head has been read; `None` where the connection ended before it did.
+    pub async fn answer_behind(&mut self, head: Answer) -> Option<Answer> {
+        let mut answer = head;
         if let Some(length) = answer.header("content-length") {
             // A 304 says the length of a body that it does not have (RFC 9110 section 15.4.5).
             let length = if answer.status == 304 {

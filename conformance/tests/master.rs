@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use conformance::carrier::Carrier;
-use conformance::master::{Losses, Plan, Report, run};
+use conformance::master::{Losses, Plan, Report, identities, run};
 use conformance::server::{Options, TestServer};
 use tidings_core::History;
 
@@ -108,5 +108,24 @@ async fn losses_are_told_and_true() {
                 "too few losses prove nothing: {report}"
             );
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_reads_all_and_nobody_else_anything() {
+    let carriers = [Carrier::Http1, Carrier::Tls, Carrier::Http2];
+    for seed in seeds(1) {
+        let plan = Plan {
+            seed,
+            channels: 6,
+            messages: 6_000,
+            rate: 500,
+            readers: 8,
+            losses: None,
+        };
+        let ran = tokio::time::timeout(TOO_LONG, identities::run(&carriers, &plan)).await;
+        let report = ran.unwrap_or_else(|_| panic!("SEED={seed}: {plan:?} did not end"));
+        let report = report.unwrap_or_else(|fault| panic!("SEED={seed}: {fault}"));
+        println!("seed {seed}: {report}");
     }
 }

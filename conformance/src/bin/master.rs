@@ -1,7 +1,8 @@
 //! The master property at length.
 //!
-//! `master [--messages N] [--channels 1,5] [--seeds N] [--first-seed N] [--rate N] [--readers N] [--carriers h1,tls,h2,h2-tls,embedded,embedded-h2] [--url http://HOST:PORT]`
+//! `master [--messages N] [--channels 1,5] [--seeds N] [--first-seed N] [--rate N] [--readers N] [--carriers h1,tls,h2,h2-tls,embedded,embedded-h2] [--url http://HOST:PORT] [--identities]`
 //!
+//! With `--identities` the server is keyed, and rights come and go: see `conformance::master::identities`.
 //! Without `--url` it brings its own server; with it, the history of that server must hold a whole run, and
 //! the carriers are those in clear.
 
@@ -10,12 +11,12 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use conformance::carrier::{Carrier, Endpoint};
-use conformance::master::{Plan, run};
+use conformance::master::{Plan, identities, run};
 use conformance::server::{Options, TestServer};
 use tidings_core::History;
 
 const USAGE: &str = "master [--messages N] [--channels 1,5] [--seeds N] [--first-seed N] [--rate N, 0: as fast as possible] \
-                     [--readers N] [--carriers h1,tls,h2,h2-tls,embedded,embedded-h2] [--url http://HOST:PORT]";
+                     [--readers N] [--carriers h1,tls,h2,h2-tls,embedded,embedded-h2] [--url http://HOST:PORT] [--identities]";
 
 /// What the command line said.
 struct Wanted {
@@ -27,6 +28,7 @@ struct Wanted {
     readers: usize,
     carriers: Vec<Carrier>,
     url: Option<String>,
+    identities: bool,
 }
 
 impl Wanted {
@@ -40,8 +42,13 @@ impl Wanted {
             readers: 4,
             carriers: vec![Carrier::Http1],
             url: None,
+            identities: false,
         };
         while let Some(word) = words.next() {
+            if word == "--identities" {
+                wanted.identities = true;
+                continue;
+            }
             let value = words
                 .next()
                 .ok_or_else(|| format!("{word} needs a value"))?;
@@ -74,6 +81,11 @@ impl Wanted {
         let elsewhere = [Carrier::Http1, Carrier::Http2];
         if wanted.url.is_some() && wanted.carriers.iter().any(|one| !elsewhere.contains(one)) {
             return Err("--url is read by h1 and h2: the others need a server of its own".into());
+        }
+        let embedded = [Carrier::Embedded, Carrier::EmbeddedHttp2];
+        let known = |carrier: &Carrier| !embedded.contains(carrier);
+        if wanted.identities && (wanted.url.is_some() || !wanted.carriers.iter().all(known)) {
+            return Err("--identities brings its own server, and is for h1, tls, h2 and h2-tls: in an application others say who somebody is".into());
         }
         Ok(wanted)
     }
@@ -119,6 +131,15 @@ async fn prove(wanted: &Wanted) -> Result<String, String> {
                 readers: wanted.readers,
                 losses: None,
             };
+            if wanted.identities {
+                let report = known(wanted, &plan).await?;
+                println!("channels {channels}, seed {seed}: ok: {report}");
+                runs += 1;
+                published += report.published;
+                read += report.events.get("messages").unwrap_or(&0);
+                cut += report.events.get("cut").unwrap_or(&0);
+                continue;
+            }
             let report = one(wanted, &plan).await?;
             println!("channels {channels}, seed {seed}: ok: {report}");
             runs += 1;
@@ -131,6 +152,13 @@ async fn prove(wanted: &Wanted) -> Result<String, String> {
     Ok(format!(
         "PASSED: {runs} runs in {took:.0} s: {published} messages published, {read} read once and in order, over {cut} cuts"
     ))
+}
+
+/// One run with identities.
+async fn known(wanted: &Wanted, plan: &Plan) -> Result<identities::Report, String> {
+    let run = identities::run(&wanted.carriers, plan);
+    let ran = tokio::time::timeout(wanted.patience(), run).await;
+    ran.map_err(|_| format!("{plan:?} did not end in {:?}", wanted.patience()))?
 }
 
 /// One run, on a server of its own where there is no other.

@@ -6,6 +6,7 @@
 
 pub mod content;
 pub mod envelope;
+pub mod identities;
 pub mod ledger;
 mod poll;
 mod publisher;
