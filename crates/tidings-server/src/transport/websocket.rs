@@ -259,7 +259,10 @@ impl WebSocket {
             self.say(&Notice::Error {
                 id: None,
                 problem,
-                retry_ms: problem.code.temporary().then(|| self.retry_ms()),
+                retry_ms: problem.code.temporary().then(|| match problem.after {
+                    Some(after) => after.as_millis() as u64,
+                    None => self.retry_ms(),
+                }),
             });
         }
         let code =
