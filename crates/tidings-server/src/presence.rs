@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request;
-use serde_json::value::RawValue;
 use tidings_core::broker::{Hold, Member, Presence, Release};
 use tidings_core::{Action, ChannelName, Claims, ClientId, Limits};
-use tidings_protocol::{Code, Problem, envelope};
+use tidings_protocol::{Code, Problem, envelope, payload};
 
 use crate::app::App;
 use crate::identity::{Who, identify};
@@ -97,11 +96,13 @@ pub fn check_info(text: &str) -> Result<Arc<str>, Problem> {
         let max = Limits::PRESENCE_INFO_BYTES;
         return Err(invalid(format!("`info` has at most {max} bytes")));
     }
-    match serde_json::from_str::<&RawValue>(text) {
-        Ok(value) => Ok(value.get().into()),
-        Err(_) => Err(invalid(
-            "`info` is JSON: a name alone stands in quotes, as info=\"Alice\"".into(),
-        )),
+    // As a payload: nested no deeper than every reader of the channel can read.
+    match payload::json(text.as_bytes()) {
+        Ok(info) => Ok(String::from_utf8_lossy(&info.bytes).into()),
+        Err(problem) => Err(invalid(format!(
+            "`info` is JSON, and a name alone stands in quotes, as info=\"Alice\": {}",
+            problem.detail
+        ))),
     }
 }
 
