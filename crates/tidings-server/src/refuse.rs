@@ -16,7 +16,7 @@ use crate::via::{Full, via};
 /// Refuses a request in the form that its reader understands.
 pub fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Answer {
     app.stats.refused(problem);
-    tracing::debug!(method = %head.method, path = %brief(head.uri.path()), code = problem.code.as_str(), "refused");
+    tracing::debug!(method = %brief(head.method.as_str()), path = %brief(head.uri.path()), code = problem.code.as_str(), "refused");
     if !wants_events(head) || !problem.code.temporary() {
         let mut answer = refusal(problem);
         if problem.code == Code::MethodNotAllowed {
@@ -82,7 +82,36 @@ fn wants_events(head: &request::Parts) -> bool {
     reads && !wishes.upgrade && asked(head).map_or(wishes.accepts_events, |asked| asked == "sse")
 }
 
-/// Enough of a path to find it again; a client's text does not fill the log.
-fn brief(path: &str) -> &str {
-    &path[..path.floor_char_boundary(256)]
+/// How secrets begin: keys, tickets, sessions, tokens.
+const SECRETS: [&str; 4] = ["tdk_", "tdt_", "s1_", "eyJ"];
+
+/// Enough of a path or method to find it again: a client's text does not fill the log, and a secret that came
+/// here by mistake does not stay in it.
+fn brief(path: &str) -> String {
+    let shown = |segment| match SECRETS.iter().any(|begin| str::starts_with(segment, begin)) {
+        true => "…",
+        false => segment,
+    };
+    let segments: Vec<&str> = path[..path.floor_char_boundary(256)]
+        .split('/')
+        .map(shown)
+        .collect();
+    segments.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_the_log_is_short_and_without_secrets() {
+        assert_eq!(
+            brief("/channels/room:7/presence"),
+            "/channels/room:7/presence"
+        );
+        assert_eq!(brief("/channels/class1_a"), "/channels/class1_a");
+        assert_eq!(brief("/channels/tdk_app_x/y"), "/channels/…/y");
+        assert_eq!(brief("/eyJhbGciOiJIUzI1NiJ9.e30.x"), "/…");
+        assert!(brief(&"한".repeat(1_000)).len() <= 256);
+    }
 }
