@@ -17,7 +17,7 @@ const ADMINISTRATION: [(&str, &str); 6] = [
     ("GET", "/admin/revocations"),
     ("POST", "/admin/disconnect"),
     ("POST", "/admin/revoke"),
-    ("POST", "/admin/revoke?user=alice"),
+    ("POST", "/admin/revoke?x=1"),
 ];
 
 const TARGET: &[u8] = br#"{"user":"alice"}"#;
@@ -217,7 +217,9 @@ async fn guessing_on_one_socket_is_guessing_too() {
         codes.push(answer["code"].as_str().expect("a code").to_owned());
         if at >= 10 {
             assert!(
-                answer["retry_ms"].as_u64().is_some_and(|ms| ms <= 60_000),
+                answer["retry_ms"]
+                    .as_u64()
+                    .is_some_and(|ms| (1..=60_000).contains(&ms)),
                 "{answer}"
             );
         }

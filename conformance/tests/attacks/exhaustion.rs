@@ -27,7 +27,6 @@ async fn channels_that_are_only_read_cost_nothing_once_they_are_left() {
         limits.sweep = Duration::from_millis(20);
     })
     .await;
-    let sweeps = tokio::spawn(tidings_server::housekeeping::run(server.app.clone()));
     let mut bystander = Bystander::new(&server).await;
     let held = || server.app.hub().broker().holdings();
     let before = held().channels;
@@ -42,9 +41,9 @@ async fn channels_that_are_only_read_cost_nothing_once_they_are_left() {
     }
     assert!(held().channels >= before + 5_000);
     drop(ws);
-    until(|| held().channels <= before).await;
-    assert_eq!((held().messages, held().bytes), (0, 0));
-    sweeps.abort();
+    // The server's figures have a channel of their own, which may have come meanwhile.
+    until(|| held().channels <= before + 1).await;
+    assert_eq!(of_channel(&server, "c4").await, Value::Null);
     bystander.lives().await;
 }
 
@@ -138,6 +137,15 @@ async fn many_names_are_refused_and_the_connection_is_kept() {
     bystander.lives().await;
 }
 
+/// What the administration says of a channel; null where it holds none of this name.
+async fn of_channel(server: &TestServer, name: &str) -> Value {
+    let target = format!("/admin/channels?prefix={name}&limit=1");
+    let list = fetch(server.addr, "GET", &target, &with_key("admin"), b"")
+        .await
+        .json();
+    list["channels"][0].clone()
+}
+
 #[tokio::test]
 async fn a_channel_holds_what_its_history_may_and_the_oldest_goes() {
     let history = History {
@@ -159,8 +167,15 @@ async fn a_channel_holds_what_its_history_may_and_the_oldest_goes() {
         http.request("POST", "/channels/x", &headers, body.as_bytes())
             .await;
         assert_eq!(http.answer().await.status, 200);
-        let held = server.app.hub().broker().holdings();
-        assert!(held.messages <= 50 && held.bytes <= 80 << 10, "{held:?}");
+        if at % 50 == 49 {
+            let held = of_channel(&server, "x").await;
+            let (messages, bytes) = (&held["messages"], &held["bytes"]);
+            assert!(messages.as_u64().is_some_and(|count| count <= 50), "{held}");
+            assert!(
+                bytes.as_u64().is_some_and(|bytes| bytes <= 64 << 10),
+                "{held}"
+            );
+        }
     }
     // Who was away is told, in an answer that is bounded itself.
     let epoch = fetch(server.addr, "GET", "/channels/x?last=1", &headers, b"")

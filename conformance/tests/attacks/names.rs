@@ -219,7 +219,7 @@ async fn an_inbox_has_one_spelling() {
     assert!(read.text().contains("for one"), "{}", read.text());
     for name in [
         format!("~{}", client.to_uppercase()),
-        format!("~c0{}", &client[1..]),
+        format!("~{client}0"),
         format!("~{}", &client[1..]),
         format!("~{client}\u{200b}"),
         "~*".into(),

@@ -172,7 +172,7 @@ async fn what_other_sites_may_read_is_a_list_and_never_a_mirror() {
         "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\n";
     for (method, target, status) in [
         ("GET", "/channels/x", 401),
-        ("GET", "/channels/x?since=1", 401),
+        ("GET", "/channels/x?since=1", 400),
         ("GET", "/nothing", 404),
         ("PUT", "/channels/x", 405),
         ("OPTIONS", "/channels/x", 204),

@@ -53,7 +53,10 @@ fn every_row_is_shown_by_tests_that_exist() {
             assert!(!row.proof.is_empty(), "{}", row.attack);
             let gone = row.proof.iter().filter(|proof| !holds(proof));
             let told = |proof: &&str| {
-                format!("{}: {} ({}): {proof}", section.title, row.attack, row.seen_at)
+                format!(
+                    "{}: {} ({}): {proof}",
+                    section.title, row.attack, row.seen_at
+                )
             };
             missing.extend(gone.map(told));
         }

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::{Server, serve_with, tidings};
+use common::{Server, serve_with, start, tidings};
 use conformance::carrier::{Carrier, Endpoint};
 use conformance::http::{Http, fetch, percent};
 use conformance::ws::{HANDSHAKE, Ws};
@@ -51,14 +51,15 @@ fn serve(format: &str) -> (Server, tempfile::TempDir) {
         .write_all(config.as_bytes())
         .unwrap();
     let path = path.to_str().unwrap();
-    let server = serve_with(&mut tidings(&[
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--config",
-        path,
-    ]));
-    (server, folder)
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--config", path];
+    let mut command = tidings(&arguments);
+    if format == "text" {
+        return (serve_with(&mut command), folder);
+    }
+    let process = start(&mut command);
+    let serving: Value = serde_json::from_str(&process.err.find("\"serving\"")).unwrap();
+    let url = format!("http://{}", serving["address"].as_str().unwrap());
+    (Server { process, url }, folder)
 }
 
 /// All that it said, after its end.
@@ -161,6 +162,7 @@ async fn by_every_way(addr: SocketAddr, secret: &str) -> Vec<String> {
         format!("GET /channels/x?ticket={secret} HTTP/9.9\r\nHost: {addr}\r\n\r\n"),
         format!("GET /channels/x?ticket={secret}\r\n\r\n"),
         format!("{secret}\r\n\r\n"),
+        format!("{secret} /channels/x HTTP/1.1\r\nHost: {addr}\r\n\r\n"),
         format!(
             "GET /channels/x HTTP/1.1\r\nHost: {addr}\r\nAuthorization: Bearer {secret}\0\r\n\r\n"
         ),
