@@ -9,6 +9,7 @@ pub mod checker;
 pub mod deflate;
 pub mod http;
 pub mod http2;
+pub mod keyed;
 pub mod master;
 pub mod server;
 pub mod sse;

@@ -4,6 +4,7 @@ import signal
 import unittest
 
 import httpx
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -101,6 +102,16 @@ class Clients(unittest.TestCase):
                 yield socket.recv(timeout=10)
         except ConnectionClosed:
             return
+
+
+class Document(unittest.TestCase):
+    def test_openapi(self):
+        """PyPI `openapi-spec-validator`: /openapi.json is OpenAPI 3.1"""
+        server = Server()
+        self.addCleanup(server.kill)
+        document = httpx.get(f"{server.url}/openapi.json").json()
+        self.assertEqual(document["openapi"][:3], "3.1")
+        self.assertEqual([error.message for error in OpenAPIV31SpecValidator(document).iter_errors()], [])
 
 
 def add_tests():

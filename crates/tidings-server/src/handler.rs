@@ -21,7 +21,9 @@ use crate::request_body::RequestBody;
 use crate::start::{start, websocket};
 use crate::stats::Transport;
 use crate::via::via;
-use crate::{admin, identity, metrics, page, presence, publish, request_body, stats_channel};
+use crate::{
+    admin, identity, metrics, openapi, page, presence, publish, request_body, routes, stats_channel,
+};
 
 type Handled = Result<Reply, Problem>;
 
@@ -65,6 +67,9 @@ async fn route<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body: &mut
         return Ok(preflight(app).into());
     }
     let path = head.uri.path();
+    if routes::methods(path).is_none() {
+        return Err(missing());
+    }
     match path {
         "/channels" => channel(app, head, None, body).await,
         "/read" => read(app, head, body).await,
@@ -233,6 +238,7 @@ async fn operations(app: &Arc<App>, head: &request::Parts) -> Result<Answer, Pro
             let figures = metrics::render(app);
             Ok(answer(StatusCode::OK, metrics::CONTENT_TYPE, figures))
         }
+        "/openapi.json" => Ok(openapi::answer_document()),
         path => page::file(path)
             .filter(|_| admin::shows_page(app, head))
             .ok_or_else(missing),
@@ -260,22 +266,8 @@ fn preflight(app: &App) -> Answer {
     answer
 }
 
-/// The methods that a path takes, as `Allow` lists them (RFC 9110 section 10.2.1).
-pub fn methods(path: &str) -> &'static str {
-    match path {
-        "/read" | "/publish" | "/session" | "/tickets" => "POST, OPTIONS",
-        "/presence" => "GET, HEAD, OPTIONS",
-        "/channels" => "GET, HEAD, POST, DELETE, OPTIONS",
-        // A channel may be called `presence` itself.
-        _ if path.ends_with("/presence") && path != "/channels/presence" => "GET, HEAD, OPTIONS",
-        _ if path.starts_with("/channels/") => "GET, HEAD, POST, DELETE, OPTIONS",
-        _ if path.starts_with("/admin/") => admin::methods(path),
-        _ => "GET, HEAD, OPTIONS",
-    }
-}
-
 fn allow(head: &request::Parts) -> Result<(), Problem> {
-    let methods = methods(head.uri.path());
+    let methods = routes::allowed(head.uri.path());
     if methods
         .split(", ")
         .any(|method| method == head.method.as_str())

@@ -307,7 +307,7 @@ pub fn check_key(key: &str) -> Result<Box<str>, Problem> {
 }
 
 /// Checks and takes what a message is about.
-fn check_topic(topic: &str) -> Result<Box<str>, Problem> {
+pub fn check_topic(topic: &str) -> Result<Box<str>, Problem> {
     if topic.is_empty() || topic.len() > Limits::TOPIC_BYTES || topic.contains(char::is_control) {
         return Err(invalid(format!(
             "`topic` has 1 to {} bytes of UTF-8 and no control character",

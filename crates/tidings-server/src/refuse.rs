@@ -7,9 +7,10 @@ use tidings_protocol::{Code, Problem};
 
 use crate::app::App;
 use crate::clock::spread;
-use crate::handler::{is_channel, methods};
+use crate::handler::is_channel;
 use crate::reading::{asked, wishes};
 use crate::reply::{Answer, answer, close, no_buffering, refusal};
+use crate::routes;
 use crate::transport::sse_refusal;
 use crate::via::{Full, via};
 
@@ -20,7 +21,7 @@ pub fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Answer {
     if !wants_events(head) || !problem.code.temporary() {
         let mut answer = refusal(problem);
         if problem.code == Code::MethodNotAllowed {
-            let methods = HeaderValue::from_static(methods(head.uri.path()));
+            let methods = HeaderValue::from_static(routes::allowed(head.uri.path()));
             answer.headers_mut().insert(header::ALLOW, methods);
         }
         if problem.code == Code::RequestTimeout {

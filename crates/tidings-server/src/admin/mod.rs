@@ -27,12 +27,6 @@ pub const ROUTES: [(&str, &str); 4] = [
     ("/admin/revocations", "GET, HEAD, OPTIONS"),
 ];
 
-/// The methods that a path takes.
-pub fn methods(path: &str) -> &'static str {
-    let known = ROUTES.iter().find(|(known, _)| *known == path);
-    known.map_or("GET, HEAD, OPTIONS", |(_, methods)| methods)
-}
-
 /// Answers what is asked of the administration; `None` where the path is none of its.
 pub async fn route<B: RequestBody>(
     app: &Arc<App>,
