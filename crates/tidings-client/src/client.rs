@@ -1,7 +1,7 @@
 //! The client: where the server is and how patient to be. It holds no connection of a subscription and no state
 //! of a channel; clones share their idle connections.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use hyper::header::HeaderValue;
 use rustls::RootCertStore;
@@ -11,6 +11,7 @@ use crate::{
     dialer::Dialer,
     endpoint::Endpoint,
     http::Http,
+    identity::{Identity, Tokens},
     publish::Keys,
     subscription::{SubscribeOptions, Subscription},
     tls,
@@ -93,6 +94,7 @@ pub(crate) struct Inner {
     pub(crate) timings: Timings,
     pub(crate) limits: Limits,
     pub(crate) keys: Keys,
+    pub(crate) identity: Identity,
 }
 
 impl Client {
@@ -111,6 +113,7 @@ impl Client {
         ClientBuilder {
             url: url.to_owned(),
             user: None,
+            tokens: Tokens::None,
             authorities: None,
             user_agent: concat!("tidings-client/", env!("CARGO_PKG_VERSION")).to_owned(),
             timings: Timings::default(),
@@ -144,6 +147,7 @@ impl Client {
 pub struct ClientBuilder {
     url: String,
     user: Option<String>,
+    tokens: Tokens,
     authorities: Option<Vec<u8>>,
     user_agent: String,
     timings: Timings,
@@ -154,6 +158,30 @@ impl ClientBuilder {
     /// The user to be (`?user=NAME`). Only a development server believes it.
     pub fn user(mut self, user: impl Into<String>) -> Self {
         self.user = Some(user.into());
+        self
+    }
+
+    /// The token or key to show, as `Authorization: Bearer TOKEN`. When it has ended, so has what is done with it.
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.tokens = Tokens::Fixed(token.into());
+        self
+    }
+
+    /// Whom to ask for a token: before the first request, when the server says that the token ends soon, and once when
+    /// it says that it has ended. An error ends what needed it with [`Error::Token`].
+    ///
+    /// ```no_run
+    /// # use tidings_client::Client;
+    /// let client = Client::builder("https://realtime.example")
+    ///     .token_from(|| async { std::fs::read_to_string("/run/secrets/tidings") })
+    ///     .build();
+    /// ```
+    pub fn token_from<F, E>(mut self, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<String, E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        self.tokens = Tokens::asked(ask);
         self
     }
 
@@ -185,7 +213,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Url`], [`Error::Authorities`], or [`Error::Argument`] for a user agent that is no header value.
+    /// [`Error::Url`], [`Error::Authorities`], [`Error::Token`] for a text that is no token, or [`Error::Argument`]
+    /// for a user agent that is no header value.
     pub fn build(self) -> Result<Client, Error> {
         let endpoint = Endpoint::new(&self.url, self.user)?;
         let user_agent = HeaderValue::from_str(&self.user_agent)
@@ -200,12 +229,14 @@ impl ClientBuilder {
         };
         let http = Http::new(user_agent, &Dialer::new(tls, self.timings.connect));
         let keys = Keys::new();
+        let identity = Identity::new(self.tokens)?;
         let inner = Inner {
             endpoint,
             http,
             timings: self.timings,
             limits: self.limits,
             keys,
+            identity,
         };
         Ok(Client {
             inner: Arc::new(inner),

@@ -17,6 +17,9 @@ pub enum Error {
     /// The caller's arguments cannot make a request (no channel, a name twice, a wrong count of cursors …).
     #[error("bad argument: {0}")]
     Argument(String),
+    /// There is no token to show: who was asked for one has none, or what came is none.
+    #[error("no token: {0}")]
+    Token(String),
     /// The server's certificate is not accepted. Nothing was sent to it.
     #[error("{0}")]
     Certificate(BadCertificate),
@@ -161,6 +164,11 @@ impl Error {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.refusal()?.retry_after
+    }
+
+    /// Whether the token that was shown has ended.
+    pub(crate) fn is_expired(&self) -> bool {
+        self.code() == Some("token_expired")
     }
 
     /// Whether the same request may succeed later. A retry of a publish is safe only under an idempotency key.

@@ -31,7 +31,11 @@
 //! `https://` is TLS 1.2 or 1.3: the server's certificate has to come from an authority that this machine trusts, or
 //! from one given to [`ClientBuilder::authorities`].
 //!
-//! What it deliberately does not do: TLS without looking at the certificate, redirects, tokens, queueing of messages
+//! A server that asks who somebody is gets a token: [`ClientBuilder::token`], or [`ClientBuilder::token_from`] where
+//! tokens end and others can be had. A subscription is one client to the server for as long as it lives, whatever
+//! connection and transport it is on.
+//!
+//! What it deliberately does not do: TLS without looking at the certificate, redirects, cookies, queueing of messages
 //! that could not be published.
 
 mod client;
@@ -42,6 +46,7 @@ mod envelope;
 mod error;
 mod event;
 mod http;
+mod identity;
 mod places;
 mod publish;
 mod sse_parser;
@@ -57,4 +62,4 @@ pub use event::{
 };
 pub use places::Start;
 pub use publish::{Publish, Receipt};
-pub use subscription::{SubscribeOptions, Subscription};
+pub use subscription::{Join, SubscribeOptions, Subscription};

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Method, Request, StatusCode, Uri,
-    header::{CONTENT_TYPE, HeaderValue},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
@@ -42,6 +42,9 @@ pub struct Publish {
     pub key: Option<String>,
     /// The channel ends with this message; with no data it only ends.
     pub close: bool,
+    /// What it is about, 1–64 bytes: where the channel's rules are `lag.policy = latest_by`, a reader that comes late
+    /// gets the newest message about each topic.
+    pub topic: Option<String>,
 }
 
 impl Publish {
@@ -99,6 +102,13 @@ impl Publish {
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
+        self
+    }
+
+    /// The same about a topic.
+    #[must_use]
+    pub fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topic = Some(topic.into());
         self
     }
 
@@ -176,7 +186,7 @@ impl Client {
     /// # Errors
     ///
     /// [`Error::Refused`] with the server's `code`, [`Error::Unreachable`], [`Error::Lost`], [`Error::Timeout`],
-    /// [`Error::Argument`] for a key or content type that is no header value, [`Error::Foreign`].
+    /// [`Error::Argument`] for a key or content type that is no header value, [`Error::Token`], [`Error::Foreign`].
     pub async fn publish(&self, channel: &str, publish: Publish) -> Result<Receipt, Error> {
         let inner = &*self.inner;
         let attempts = inner.limits.publish_attempts.max(1);
@@ -189,11 +199,20 @@ impl Client {
         let mut backoff = Backoff::new(inner.timings.backoff_first, inner.timings.backoff_max);
         let mut attempt = 1;
         loop {
-            let request = request(&uri, &publish, key.as_deref())?;
+            let mut request = request(&uri, &publish, key.as_deref())?;
+            let authorization = inner.identity.authorization().await?;
+            if let Some(authorization) = &authorization {
+                request
+                    .headers_mut()
+                    .insert(AUTHORIZATION, authorization.clone());
+            }
             let error = match send(inner, request).await {
                 Ok(receipt) => return Ok(receipt),
                 Err(error) => error,
             };
+            if error.is_expired() && inner.identity.expired(authorization.as_ref()) {
+                continue;
+            }
             let delay = backoff.next(fastrand::f64(), error.retry_after());
             let may_retry = key.is_some() && error.is_temporary() && attempt < attempts;
             if !may_retry || Instant::now() + delay >= deadline {
@@ -209,6 +228,9 @@ fn target(channel: &str, publish: &Publish) -> Target {
     let mut target = Target::channel(channel);
     if let Some(event) = &publish.event {
         target = target.with("event", event);
+    }
+    if let Some(topic) = &publish.topic {
+        target = target.with("topic", topic);
     }
     if publish.ephemeral {
         target = target.with("ephemeral", "true");
@@ -247,6 +269,7 @@ async fn send(inner: &Inner, request: Request<Full<Bytes>>) -> Result<Receipt, E
         .exchange(request, Reuse::Allowed, within, inner.limits.max_response)
         .await?;
     if answer.status == StatusCode::OK {
+        inner.identity.accepted();
         receipt(&answer)
     } else {
         Err(refusal(&answer))

@@ -5,6 +5,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hyper::header::HeaderValue;
+use serde_json::value::RawValue;
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
@@ -17,7 +19,7 @@ use crate::{
     connector::{Cause, Connector, Verdict},
     envelope::{Frame, WireError},
     error::Refusal,
-    event::{Closed, Event, Position, State, Transport},
+    event::{Closed, Event, Position, State, Transport, Unsubscribed},
     places::{Accept, Places, Start},
     transport::Attempt,
 };
@@ -36,6 +38,18 @@ pub struct SubscribeOptions {
     pub poll_interval: Duration,
     /// How long a long poll waits at the server, which may clamp it. Default 30 s.
     pub wait: Duration,
+    /// Whether the reader is a member of its channels, for others to see. Default [`Join::No`].
+    pub join: Join,
+}
+
+/// Membership of the channels that are followed.
+#[derive(Clone, Debug, Default)]
+pub enum Join {
+    /// It only reads.
+    #[default]
+    No,
+    /// It is a member, and others see this of it, at most 1 KiB of JSON, unless its token says something else.
+    As(Option<Arc<RawValue>>),
 }
 
 impl Default for SubscribeOptions {
@@ -45,6 +59,7 @@ impl Default for SubscribeOptions {
             after: Start::Now,
             poll_interval: Duration::from_secs(2),
             wait: Duration::from_secs(30),
+            join: Join::No,
         }
     }
 }
@@ -75,6 +90,7 @@ impl Subscription {
         let (sender, items) = mpsc::channel(QUEUE);
         let feed = Feed {
             places: places.clone(),
+            session: None,
             items: sender,
         };
         let task = tokio::spawn(run(inner, feed, options));
@@ -169,6 +185,8 @@ pub(crate) enum Stop {
 #[derive(Debug)]
 pub(crate) struct Feed {
     pub(crate) places: Places,
+    /// What makes this the same client on the next connection.
+    pub(crate) session: Option<HeaderValue>,
     items: mpsc::Sender<Item>,
 }
 
@@ -176,7 +194,10 @@ impl Feed {
     /// Takes one frame.
     pub(crate) async fn take(&mut self, frame: Frame) -> Result<(), Stop> {
         match frame {
-            Frame::Hello(hello) => self.pass(Event::Hello(hello)).await,
+            Frame::Hello(hello) => {
+                self.keep_session(hello.session.as_deref());
+                self.pass(Event::Hello(hello)).await
+            }
             Frame::Subscribed(_, subscribed) => self.pass(Event::Subscribed(subscribed)).await,
             Frame::Unsubscribed(unsubscribed) => self.pass(Event::Unsubscribed(unsubscribed)).await,
             Frame::Message(message) => self.pass(Event::Message(message)).await,
@@ -187,6 +208,13 @@ impl Feed {
             Frame::Reconnect(after) => Err(Stop::End(Cause::Asked(after))),
             Frame::Error(error) => Err(Stop::Complaint(error)),
             Frame::Other => Ok(()),
+        }
+    }
+
+    pub(crate) fn keep_session(&mut self, session: Option<&str>) {
+        if let Some(mut session) = session.and_then(|text| HeaderValue::from_str(text).ok()) {
+            session.set_sensitive(true);
+            self.session = Some(session);
         }
     }
 
@@ -224,11 +252,13 @@ impl Feed {
             Accept::Next => {}
             Accept::After(gap) => self.send(Item::Event(Event::Gap(gap))).await?,
         }
+        let refused = lost_right(&event);
         self.send(Item::Event(event)).await?;
-        if self.places.all_done() {
-            return Err(Stop::End(Cause::AllClosed));
+        match (self.places.all_done(), refused) {
+            (false, _) => Ok(()),
+            (true, None) => Err(Stop::End(Cause::AllClosed)),
+            (true, Some(error)) => Err(Stop::End(Cause::Final(error))),
         }
-        Ok(())
     }
 
     async fn send(&mut self, item: Item) -> Result<(), Stop> {
@@ -237,6 +267,19 @@ impl Feed {
             Err(_) => Err(Stop::Gone),
         }
     }
+}
+
+/// Why nobody but the server ended the reading of a channel.
+fn lost_right(event: &Event) -> Option<Error> {
+    let Event::Unsubscribed(Unsubscribed { channel, reason }) = event else {
+        return None;
+    };
+    let code = reason.clone()?;
+    Some(Error::from(Refusal {
+        detail: Some(format!("{channel} may no longer be read")),
+        code: Some(code),
+        ..Refusal::default()
+    }))
 }
 
 impl WireError {

@@ -10,7 +10,12 @@ use std::{convert::Infallible, future::Future, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{Request, Response, body::Incoming};
+use hyper::{
+    Request, Response, StatusCode,
+    body::Incoming,
+    header::{AUTHORIZATION, HeaderName, HeaderValue},
+};
+use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -20,9 +25,17 @@ use crate::{
     envelope::{DEFAULT_HEARTBEAT, Frame},
     error::Refusal,
     event::{State, Transport},
-    http::refusal_of,
+    http::{Reuse, refusal, refusal_of},
     subscription::{Feed, Stop, SubscribeOptions},
 };
+
+const SESSION: HeaderName = HeaderName::from_static("tidings-session");
+
+/// The answer to `POST /session`.
+#[derive(Deserialize)]
+struct Session {
+    session: String,
+}
 
 /// Reading goes on until something stops it.
 pub(crate) type Followed = Result<Infallible, Stop>;
@@ -38,6 +51,8 @@ pub(crate) struct Attempt<'a> {
     /// The transport showed that it works here.
     proved: bool,
     heartbeat: Duration,
+    /// What was shown last to say who this is.
+    authorization: Option<HeaderValue>,
     /// The server's wish for the delay before the next attempt.
     floor: Option<Duration>,
 }
@@ -58,6 +73,7 @@ impl<'a> Attempt<'a> {
             opened: None,
             proved: false,
             heartbeat,
+            authorization: None,
             floor: None,
         }
     }
@@ -81,6 +97,10 @@ impl<'a> Attempt<'a> {
                 }
             }
         };
+        let cause = match cause {
+            Cause::Final(error) if error.is_expired() && self.may_renew() => Cause::AtOnce(error),
+            cause => cause,
+        };
         let floor = cause.error().and_then(Error::retry_after).or(self.floor);
         let lived = self
             .opened
@@ -94,11 +114,57 @@ impl<'a> Attempt<'a> {
         })
     }
 
+    fn may_renew(&self) -> bool {
+        self.inner.identity.expired(self.authorization.as_ref())
+    }
+
+    /// Says who asks: by the token of now, and as the client of before.
+    async fn sign(&mut self, request: &mut Request<Full<Bytes>>) -> Result<(), Stop> {
+        let authorization = self.inner.identity.authorization().await;
+        self.authorization = authorization.map_err(|error| Stop::End(Cause::Final(error)))?;
+        let headers = request.headers_mut();
+        if let Some(authorization) = &self.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        if let Some(session) = &self.feed.session {
+            headers.insert(SESSION, session.clone());
+        }
+        Ok(())
+    }
+
+    /// The token ends soon: another one, if there is one. Why there is none shows when this one has ended.
+    async fn renewed(&mut self) -> Option<HeaderValue> {
+        if !self.inner.identity.renew(self.authorization.as_ref()) {
+            return None;
+        }
+        self.authorization = self.inner.identity.authorization().await.ok()?;
+        self.authorization.clone()
+    }
+
+    /// Shows the token of now, and learns as which client (`POST /session`).
+    async fn ask_for_session(&mut self) -> Result<(), Stop> {
+        let mut request = request::session(self.inner).map_err(|error| self.broke(error))?;
+        self.sign(&mut request).await?;
+        let within = self.inner.timings.request;
+        let limit = self.inner.limits.max_response;
+        let http = &self.inner.http;
+        let answer = http.exchange(request, Reuse::Allowed, within, limit).await;
+        let answer = answer.map_err(|error| self.broke(error))?;
+        if answer.status != StatusCode::OK {
+            return Err(self.broke(refusal(&answer)));
+        }
+        let session: Session = serde_json::from_slice(&answer.body)
+            .map_err(|error| self.broke(Error::Foreign(format!("bad session: {error}"))))?;
+        self.feed.keep_session(Some(&session.session));
+        Ok(())
+    }
+
     /// Sends the request that becomes the stream.
     async fn open(
         &mut self,
-        request: Request<Full<Bytes>>,
+        mut request: Request<Full<Bytes>>,
     ) -> Result<(Response<Incoming>, Instant), Stop> {
+        self.sign(&mut request).await?;
         let within = self.inner.timings.first_frame;
         self.inner
             .http
@@ -126,6 +192,7 @@ impl<'a> Attempt<'a> {
             return Ok(());
         }
         self.opened = Some(Instant::now());
+        self.inner.identity.accepted();
         self.feed.tell(State::Open(self.transport)).await
     }
 
@@ -173,6 +240,7 @@ impl<'a> Attempt<'a> {
             | Error::Certificate(_)
             | Error::Tls(_)
             | Error::Argument(_)
+            | Error::Token(_)
             | Error::TooLarge { .. } => Cause::Final(error),
         })
     }

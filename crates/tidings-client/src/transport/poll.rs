@@ -14,10 +14,10 @@ use tokio::time::{Instant, sleep};
 use super::{Attempt, Followed, request};
 use crate::{
     Error,
-    envelope::parse_text,
+    envelope::{Frame, parse_text},
     event::Transport,
     http::{Answer, Reuse, refusal, retry_after},
-    subscription::Stop,
+    subscription::{Join, Stop},
 };
 
 /// The answer to a poll.
@@ -46,6 +46,10 @@ pub(super) async fn follow(attempt: &mut Attempt<'_>) -> Followed {
     let seconds = attempt.options.wait.as_secs().max(1);
     let mut etag = None;
     let mut wait = None;
+    if matches!(attempt.options.join, Join::As(_)) && attempt.feed.session.is_none() {
+        // A member is a client, and no answer to a poll says which.
+        attempt.ask_for_session().await?;
+    }
     loop {
         let started = Instant::now();
         let answer = ask(attempt, wait, etag.as_ref()).await?;
@@ -79,11 +83,12 @@ async fn ask(
     etag: Option<&HeaderValue>,
 ) -> Result<Answer, Stop> {
     let asks = attempt.feed.places.asks();
-    let mut request =
-        request::poll(attempt.inner, &asks, wait).map_err(|error| attempt.broke(error))?;
+    let mut request = request::poll(attempt.inner, &asks, wait, &attempt.options.join)
+        .map_err(|error| attempt.broke(error))?;
     if let Some(etag) = etag.filter(|_| wait.is_none() && request.method() == hyper::Method::GET) {
         request.headers_mut().insert(IF_NONE_MATCH, etag.clone());
     }
+    attempt.sign(&mut request).await?;
     let timings = &attempt.inner.timings;
     let (reuse, within) = match attempt.opened {
         None => (Reuse::Never, timings.first_frame),
@@ -118,6 +123,10 @@ async fn take(attempt: &mut Attempt<'_>, answer: &Answer) -> Result<Took, Stop> 
     attempt.is_open().await?;
     for message in &parsed.messages {
         let frame = parse_text(message.get()).map_err(|why| attempt.broke(Error::Foreign(why)))?;
+        if let Frame::Expiring(_) = frame {
+            // The next request shows it.
+            attempt.renewed().await;
+        }
         attempt.feed.take(frame).await?;
     }
     attempt.feed.take_cursor(&parsed.cursor).await?;

@@ -8,12 +8,14 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderValue},
 };
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::{
     Error,
     client::Inner,
     endpoint::Target,
     places::{After, Ask},
+    subscription::Join,
 };
 
 /// Longer request targets go into a body: everything between accepts a target of this many bytes.
@@ -29,6 +31,32 @@ struct Read<'a> {
     wait: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<u32>,
+    #[serde(flatten)]
+    member: Member<'a>,
+}
+
+/// The fields that make the reader a member of its channels.
+#[derive(Serialize)]
+struct Member<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    join: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    info: Option<&'a RawValue>,
+}
+
+impl<'a> From<&'a Join> for Member<'a> {
+    fn from(join: &'a Join) -> Self {
+        match join {
+            Join::No => Self {
+                join: None,
+                info: None,
+            },
+            Join::As(info) => Self {
+                join: Some(true),
+                info: info.as_deref(),
+            },
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -48,6 +76,14 @@ struct Place<'a> {
 }
 
 #[derive(Serialize)]
+struct Auth<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    id: u64,
+    token: &'a str,
+}
+
+#[derive(Serialize)]
 struct Subscribe<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -55,6 +91,8 @@ struct Subscribe<'a> {
     channel: &'a str,
     #[serde(flatten)]
     place: Place<'a>,
+    #[serde(flatten)]
+    member: Member<'a>,
 }
 
 impl<'a> From<&'a After> for Place<'a> {
@@ -73,15 +111,23 @@ impl<'a> From<&'a After> for Place<'a> {
 }
 
 /// The request target of a reading, if it can be said and fits.
-pub(super) fn target(asks: &[Ask]) -> Option<Target> {
+pub(super) fn target(asks: &[Ask], join: &Join) -> Option<Target> {
     let target = match asks {
         [ask] => Target::channel(&ask.name),
         _ => asks.iter().fold(Target::path("/channels"), |target, ask| {
             target.with("name", &ask.name)
         }),
     };
-    let target = places(target, asks)?;
+    let target = member(places(target, asks)?, join);
     (target.len() <= MAX_TARGET).then_some(target)
+}
+
+fn member(target: Target, join: &Join) -> Target {
+    match join {
+        Join::No => target,
+        Join::As(None) => target.with("join", "true"),
+        Join::As(Some(info)) => target.with("join", "true").with("info", info.get()),
+    }
 }
 
 /// One place for all, or one cursor for each. A mixture with `last` has no form in a URL.
@@ -101,10 +147,14 @@ fn places(target: Target, asks: &[Ask]) -> Option<Target> {
 }
 
 /// A stream's request; its `Accept` is the caller's.
-pub(super) fn stream(inner: &Inner, asks: &[Ask]) -> Result<Request<Full<Bytes>>, Error> {
-    match target(asks) {
+pub(super) fn stream(
+    inner: &Inner,
+    asks: &[Ask],
+    join: &Join,
+) -> Result<Request<Full<Bytes>>, Error> {
+    match target(asks, join) {
         Some(target) => get(inner, target),
-        None => read(inner, asks, None, None),
+        None => read(inner, body(asks, None, None, join)),
     }
 }
 
@@ -113,9 +163,10 @@ pub(super) fn poll(
     inner: &Inner,
     asks: &[Ask],
     wait: Option<u64>,
+    join: &Join,
 ) -> Result<Request<Full<Bytes>>, Error> {
-    let Some(target) = target(asks) else {
-        return read(inner, asks, wait, Some(POLL_LIMIT));
+    let Some(target) = target(asks, join) else {
+        return read(inner, body(asks, wait, Some(POLL_LIMIT), join));
     };
     let target = target.with("limit", &POLL_LIMIT.to_string());
     get(
@@ -133,13 +184,15 @@ pub(super) fn get(inner: &Inner, target: Target) -> Result<Request<Full<Bytes>>,
     Ok(request)
 }
 
-fn read(
-    inner: &Inner,
-    asks: &[Ask],
-    wait: Option<u64>,
-    limit: Option<u32>,
-) -> Result<Request<Full<Bytes>>, Error> {
-    let mut request = Request::new(Full::new(body(asks, wait, limit).into()));
+/// The request that shows a newer token for open streams.
+pub(super) fn session(inner: &Inner) -> Result<Request<Full<Bytes>>, Error> {
+    let mut request = get(inner, Target::path("/session"))?;
+    *request.method_mut() = Method::POST;
+    Ok(request)
+}
+
+fn read(inner: &Inner, body: Vec<u8>) -> Result<Request<Full<Bytes>>, Error> {
+    let mut request = Request::new(Full::new(body.into()));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = inner.endpoint.uri(Target::path("/read"))?;
     request
@@ -148,7 +201,7 @@ fn read(
     Ok(request)
 }
 
-fn body(asks: &[Ask], wait: Option<u64>, limit: Option<u32>) -> Vec<u8> {
+fn body(asks: &[Ask], wait: Option<u64>, limit: Option<u32>, join: &Join) -> Vec<u8> {
     let channels = asks
         .iter()
         .map(|ask| Channel {
@@ -160,17 +213,29 @@ fn body(asks: &[Ask], wait: Option<u64>, limit: Option<u32>) -> Vec<u8> {
         channels,
         wait,
         limit,
+        member: join.into(),
     })
     .expect("strings and numbers are serialisable")
 }
 
 /// The command that adds a channel to a WebSocket.
-pub(super) fn subscribe(id: u64, ask: &Ask) -> String {
+pub(super) fn subscribe(id: u64, ask: &Ask, join: &Join) -> String {
     let command = Subscribe {
         kind: "subscribe",
         id,
         channel: &ask.name,
         place: (&ask.after).into(),
+        member: join.into(),
+    };
+    serde_json::to_string(&command).expect("strings and numbers are serialisable")
+}
+
+/// The command that shows a newer token on a WebSocket.
+pub(super) fn auth(id: u64, token: &str) -> String {
+    let command = Auth {
+        kind: "auth",
+        id,
+        token,
     };
     serde_json::to_string(&command).expect("strings and numbers are serialisable")
 }
@@ -186,6 +251,10 @@ mod tests {
         }
     }
 
+    fn of(asks: &[Ask]) -> Option<Target> {
+        target(asks, &Join::No)
+    }
+
     fn last(name: &str, count: u32) -> Ask {
         Ask {
             name: name.into(),
@@ -196,20 +265,20 @@ mod tests {
     #[test]
     fn places_stand_once_or_for_each() {
         let expected = Target::channel("방").with("after", "k-1");
-        assert_eq!(target(&[ask("방", "k-1")]), Some(expected));
+        assert_eq!(of(&[ask("방", "k-1")]), Some(expected));
         let names = || {
             Target::path("/channels")
                 .with("name", "a")
                 .with("name", "b/c")
         };
         assert_eq!(
-            target(&[ask("a", "now"), ask("b/c", "now")]),
+            of(&[ask("a", "now"), ask("b/c", "now")]),
             Some(names().with("after", "now"))
         );
         let each = names().with("after", "k-1").with("after", "f-2");
-        assert_eq!(target(&[ask("a", "k-1"), ask("b/c", "f-2")]), Some(each));
+        assert_eq!(of(&[ask("a", "k-1"), ask("b/c", "f-2")]), Some(each));
         assert_eq!(
-            target(&[last("a", 9), last("b/c", 9)]),
+            of(&[last("a", 9), last("b/c", 9)]),
             Some(names().with("last", "9"))
         );
     }
@@ -217,15 +286,18 @@ mod tests {
     #[test]
     fn what_no_url_can_say_goes_into_a_body() {
         let asks = [ask("a", "k-1"), last("방", 9)];
-        assert_eq!(target(&asks), None);
+        assert_eq!(of(&asks), None);
         let expected = r#"{"channels":[{"name":"a","after":"k-1"},{"name":"방","last":9}],"wait":30,"limit":1000}"#;
-        assert_eq!(body(&asks, Some(30), Some(1_000)), expected.as_bytes());
+        assert_eq!(
+            body(&asks, Some(30), Some(1_000), &Join::No),
+            expected.as_bytes()
+        );
         let many: Vec<Ask> = (0..300)
             .map(|n| ask(&format!("channel-{n}"), "now"))
             .collect();
-        assert_eq!(target(&many), None);
+        assert_eq!(of(&many), None);
         assert!(
-            !body(&many, None, None)
+            !body(&many, None, None, &Join::No)
                 .windows(4)
                 .any(|word| word == b"wait")
         );
@@ -234,10 +306,24 @@ mod tests {
     #[test]
     fn commands_are_json() {
         let expected = r#"{"type":"subscribe","id":3,"channel":"방 \" 7","after":"k-1"}"#;
-        assert_eq!(subscribe(3, &ask("방 \" 7", "k-1")), expected);
+        assert_eq!(subscribe(3, &ask("방 \" 7", "k-1"), &Join::No), expected);
         assert_eq!(
-            subscribe(4, &last("a", 2)),
+            subscribe(4, &last("a", 2), &Join::No),
             r#"{"type":"subscribe","id":4,"channel":"a","last":2}"#
         );
+    }
+
+    #[test]
+    fn a_member_says_so_in_every_form() {
+        let info = RawValue::from_string(r#"{"name":"앨리스"}"#.into()).expect("JSON");
+        let join = Join::As(Some(info.into()));
+        let expected = Target::channel("a")
+            .with("after", "k-1")
+            .with("join", "true")
+            .with("info", r#"{"name":"앨리스"}"#);
+        assert_eq!(target(&[ask("a", "k-1")], &join), Some(expected));
+        let end = r#","join":true,"info":{"name":"앨리스"}}"#;
+        assert!(subscribe(1, &ask("a", "k-1"), &join).ends_with(end));
+        assert!(body(&[ask("a", "k-1")], None, None, &join).ends_with(end.as_bytes()));
     }
 }

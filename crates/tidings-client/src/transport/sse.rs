@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{Attempt, Followed, request};
 use crate::{
     Error,
-    envelope::parse_text,
+    envelope::{Frame, parse_text},
     http::{chain, media_type},
     sse_parser::{Item, SseParser},
     subscription::Stop,
@@ -24,8 +24,8 @@ const EVENT_STREAM: &str = "text/event-stream";
 /// Reads until something stops it.
 pub(super) async fn follow(attempt: &mut Attempt<'_>) -> Followed {
     let asks = attempt.feed.places.asks();
-    let mut request =
-        request::stream(attempt.inner, &asks).map_err(|error| attempt.broke(error))?;
+    let mut request = request::stream(attempt.inner, &asks, &attempt.options.join)
+        .map_err(|error| attempt.broke(error))?;
     request
         .headers_mut()
         .insert(ACCEPT, HeaderValue::from_static(EVENT_STREAM));
@@ -82,7 +82,21 @@ async fn take(attempt: &mut Attempt<'_>, item: Item) -> Result<(), Stop> {
     match item {
         Item::Retry(delay) => attempt.floor = Some(delay),
         // The envelope says all that the names of the events say.
-        Item::Event(event) => attempt.frame(parse_text(&event.data)).await?,
+        Item::Event(event) => {
+            let frame = parse_text(&event.data);
+            if let Ok(Frame::Expiring(_)) = frame {
+                renew(attempt).await;
+            }
+            attempt.frame(frame).await?;
+        }
     }
     Ok(())
+}
+
+/// Shows a newer token for the stream that is open (`POST /session`). That it was not taken shows when the old one
+/// has ended.
+async fn renew(attempt: &mut Attempt<'_>) {
+    if attempt.renewed().await.is_some() {
+        let _ = attempt.ask_for_session().await;
+    }
 }

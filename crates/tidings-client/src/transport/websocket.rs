@@ -36,6 +36,7 @@ use crate::{
     envelope::{Frame, WireError, parse_binary, parse_text},
     error::Refusal,
     http::chain,
+    identity::token_of,
     places::Ask,
     subscription::Stop,
 };
@@ -54,7 +55,7 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 /// Reads until something stops it.
 pub(super) async fn follow(attempt: &mut Attempt<'_>) -> Followed {
     let asks = attempt.feed.places.asks();
-    let (target, commands) = match request::target(&asks) {
+    let (target, commands) = match request::target(&asks, &attempt.options.join) {
         Some(target) => (target, Commands::default()),
         None => (Target::path("/channels"), Commands::new(asks)),
     };
@@ -140,6 +141,11 @@ async fn read(
             None => return Err(attempt.broke(Error::Lost("the connection ended".into()))),
         };
         let answered = commands.answered(&frame);
+        if let Ok(Frame::Expiring(_)) = frame
+            && let Some(authorization) = attempt.renewed().await
+        {
+            commands.show(attempt, socket, &authorization).await?;
+        }
         match attempt.frame(frame).await {
             // The connection lives on, or a close code tells what this means.
             Err(Stop::Complaint(error)) if !answered => complaint = Some(error),
@@ -188,6 +194,8 @@ struct Commands {
     to_send: VecDeque<Ask>,
     next_id: u64,
     unanswered: HashSet<u64>,
+    /// The command that showed the newest token.
+    auth: Option<u64>,
 }
 
 impl Commands {
@@ -196,6 +204,7 @@ impl Commands {
             to_send: asks.into(),
             next_id: 1,
             unanswered: HashSet::new(),
+            auth: None,
         }
     }
 
@@ -206,29 +215,46 @@ impl Commands {
             Ok(Frame::Error(error)) => error.id,
             _ => None,
         };
-        id.is_some_and(|id| self.unanswered.remove(&id))
+        id.is_some_and(|id| self.unanswered.remove(&id) || self.auth == Some(id))
+    }
+
+    /// Shows a newer token.
+    async fn show(
+        &mut self,
+        attempt: &Attempt<'_>,
+        socket: &mut Socket,
+        authorization: &HeaderValue,
+    ) -> Result<(), Stop> {
+        // Ids of subscriptions begin at 1 where there are any.
+        self.next_id += 1;
+        self.auth = Some(self.next_id);
+        let command = request::auth(self.next_id, token_of(authorization));
+        self.next_id += 1;
+        say(attempt, socket, command).await
     }
 
     /// Sends as many as may wait for an answer.
     async fn send(&mut self, attempt: &Attempt<'_>, socket: &mut Socket) -> Result<(), Stop> {
-        let within = attempt.inner.timings.request;
         while self.unanswered.len() < COMMANDS_AT_A_TIME
             && let Some(ask) = self.to_send.pop_front()
         {
-            let command = Message::text(request::subscribe(self.next_id, &ask));
+            let command = request::subscribe(self.next_id, &ask, &attempt.options.join);
             self.unanswered.insert(self.next_id);
             self.next_id += 1;
-            match timeout(within, socket.send(command)).await {
-                Ok(sent) => sent.map_err(|error| broke(attempt, error))?,
-                Err(_) => {
-                    return Err(attempt.broke(Error::Timeout {
-                        what: "no command could be sent",
-                        after: within,
-                    }));
-                }
-            }
+            say(attempt, socket, command).await?;
         }
         Ok(())
+    }
+}
+
+async fn say(attempt: &Attempt<'_>, socket: &mut Socket, command: String) -> Result<(), Stop> {
+    let within = attempt.inner.timings.request;
+    match timeout(within, socket.send(Message::text(command))).await {
+        Ok(sent) => sent.map_err(|error| broke(attempt, error)),
+        Err(_) => Err(attempt.broke(Error::Timeout {
+            what: "no command could be sent",
+            after: within,
+        })),
     }
 }
 
