@@ -211,3 +211,12 @@ async fn a_reader_that_goes_is_let_go() {
     };
     until(&tidings, nobody).await;
 }
+
+#[tokio::test]
+async fn a_topic_is_checked_as_over_http() {
+    let (_, tidings) = application(|builder| builder).await;
+    let about = |topic: &str| Message::text("1").topic(topic);
+    assert!(tidings.publish("a", about("BTC")).await.is_ok());
+    let refused = tidings.publish("a", about("")).await.unwrap_err();
+    assert_eq!(refused.code, tidings::Code::InvalidParameter);
+}

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::Stdio;
 
 use common::{Running, Server, run, serve, serve_with, start, tidings};
@@ -224,4 +224,86 @@ fn a_reader_of_the_output_that_goes_ends_it() {
         let err = err.to_lowercase();
         assert!(!err.contains("panic") && !err.contains("pipe"), "{err}");
     }
+}
+
+const SECRET: &str = "correct horse battery staple, and more of it";
+
+/// What a token for the rooms says, printed by the command itself.
+fn token(expires: &str) -> String {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(SECRET.as_bytes()).expect("written");
+    let path = file.path().to_str().expect("UTF-8");
+    let mut command = tidings(&["token", "new", "--secret-file", path, "--expires", expires]);
+    let rooms = [
+        "--user",
+        "alice",
+        "--subscribe",
+        "room:*",
+        "--publish",
+        "room:*",
+    ];
+    run(command.args(rooms)).out
+}
+
+#[test]
+fn a_token_comes_from_a_file_or_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (config, file, nothing) = (at("config.toml"), at("token"), at("nothing"));
+    let keyed = format!("[tokens.main]\nalgorithm = \"HS256\"\nsecret = \"{SECRET}\"\n");
+    std::fs::write(&config, keyed).unwrap();
+    let server = serve(&["--config", &config]);
+
+    let refused = publish(&server, &["room:7", "1"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.err.contains("unauthorized"), "{}", refused.err);
+    assert!(refused.err.contains("fix: give a token"), "{}", refused.err);
+    let forbidden =
+        run(tidings(&["pub", "--url", &server.url, "news", "1"]).env("TIDINGS_TOKEN", token("1h")));
+    assert!(forbidden.err.contains("forbidden"), "{}", forbidden.err);
+
+    std::fs::write(&file, token("1h")).unwrap();
+    let mut command = tidings(&["sub", "--url", &server.url, "room:7", "--token-file", &file]);
+    let reader = start(&mut command);
+    reader.err.find("connected over");
+    let published = publish(&server, &["room:7", "안녕", "--token-file", &file]);
+    assert_eq!(published.code, Some(0), "{}", published.err);
+    assert_eq!(reader.out.next(), "안녕");
+
+    std::fs::write(&nothing, " \n").unwrap();
+    for wrong in [&nothing, &at("absent")] {
+        let wrong = publish(&server, &["room:7", "1", "--token-file", wrong]);
+        assert_eq!(wrong.code, Some(2));
+        assert!(wrong.err.contains("--token-file"), "{}", wrong.err);
+    }
+    // The variable is no key of the configuration.
+    let checked = run(tidings(&["config", "--check"]).env("TIDINGS_TOKEN", "x"));
+    assert_eq!(
+        (checked.code, checked.out.trim()),
+        (Some(0), "ok"),
+        "{}",
+        checked.err
+    );
+}
+
+#[test]
+fn a_topic_is_published() {
+    let server = serve(&["--set", "namespaces.prices.lag.policy=latest_by"]);
+    for (topic, price) in [("BTC", "1"), ("ETH", "2"), ("BTC", "3")] {
+        let published = publish(&server, &["prices:a", price, "--topic", topic]);
+        assert_eq!(published.code, Some(0), "{}", published.err);
+    }
+    let read = server.get("/channels/prices:a?after=earliest");
+    assert!(
+        read.contains("conflated") && !read.contains(r#""data":1"#),
+        "{read}"
+    );
+    assert!(
+        read.contains(r#""data":2"#) && read.contains(r#""data":3"#),
+        "{read}"
+    );
+    assert_eq!(
+        publish(&server, &["prices:a", "1", "--topic", ""]).code,
+        Some(1)
+    );
 }

@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde_json::value::RawValue;
 use tidings_client::Transport;
 
 use crate::command::config::{Flag, Inputs, PREFIX};
@@ -99,6 +101,13 @@ pub struct Settings {
     /// Set any key of the configuration; may stand many times
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
     pub set: Vec<(String, String)>,
+}
+
+fn json_value(text: &str) -> Result<Arc<RawValue>, String> {
+    let value = serde_json::from_str::<Box<RawValue>>(text);
+    value
+        .map(Into::into)
+        .map_err(|error| format!("this is no JSON: {error}"))
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), String> {
@@ -203,6 +212,9 @@ pub struct Target {
     /// The user to be; only a development server believes it
     #[arg(long, value_name = "NAME", env = "TIDINGS_USER")]
     pub user: Option<String>,
+    /// The file of the token or key to show; it is read again when the token ends [env: TIDINGS_TOKEN=the token itself]
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
     /// Authorities to trust for https:// besides those of this machine, PEM
     #[arg(long, value_name = "FILE", env = "TIDINGS_CACERT")]
     pub cacert: Option<OsString>,
@@ -219,6 +231,7 @@ Examples:
   tidings pub room:7 42 --text --event price
   tail -F app.log | tidings pub logs --quiet
   tidings pub answers:1 --close '[the end]'
+  tidings pub prices 91250.1 --topic BTC --token-file backend.key
 
 Exit codes: 0 all published, 1 refused or unreachable, 2 wrong usage."
 )]
@@ -245,6 +258,9 @@ pub struct PublishArgs {
     /// The idempotency key, for one message: publishing again under it publishes nothing
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
+    /// What the message is about, where the channel's rules are `lag.policy = latest_by`
+    #[arg(long, value_name = "TEXT")]
+    pub topic: Option<String>,
     /// Print no receipts
     #[arg(long, short)]
     pub quiet: bool,
@@ -295,6 +311,9 @@ Examples:
   tidings sub logs metrics --after earliest --json | jq .data
   tidings sub logs --last 10 --transport sse
   tidings sub logs --after k3f9-42
+  tidings sub room:7 --token-file token
+  tidings sub room:7 --join --info '{\"name\":\"앨리스\"}'
+  tidings sub '$presence:room:7'                 who comes and goes
 
 Exit codes: 0 ended, 1 refused, 2 wrong usage."
 )]
@@ -314,6 +333,12 @@ pub struct SubscribeArgs {
     /// Start with the newest N messages of each channel
     #[arg(long, value_name = "N")]
     pub last: Option<u32>,
+    /// Be a member of the channels, for others to see in their presence
+    #[arg(long)]
+    pub join: bool,
+    /// What others see of the member, JSON of at most 1 KiB
+    #[arg(long, value_name = "JSON", requires = "join", value_parser = json_value)]
+    pub info: Option<Arc<RawValue>>,
     /// Print whole envelopes, one JSON object per line; gaps, skips and ends stand between them
     #[arg(long)]
     pub json: bool,

@@ -195,6 +195,7 @@ impl Publisher<'_> {
         };
         publish.event.clone_from(&args.event);
         publish.ephemeral = args.ephemeral;
+        publish.topic.clone_from(&args.topic);
         Ok(publish)
     }
 
@@ -258,7 +259,7 @@ fn fail(error: &Error) -> ExitCode {
 
 fn refusal_code(error: &Error) -> ExitCode {
     match error {
-        Error::Url(_) | Error::Authorities(_) | Error::Argument(_) => usage(),
+        Error::Url(_) | Error::Authorities(_) | Error::Token(_) | Error::Argument(_) => usage(),
         _ => refused(),
     }
 }

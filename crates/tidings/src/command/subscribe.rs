@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use serde_json::json;
 use tidings_client::{
-    Error, Event, Message, Payload, Start, State, SubscribeOptions, Subscription,
+    Error, Event, Join, Message, Payload, Start, State, SubscribeOptions, Subscription,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
@@ -45,6 +45,10 @@ pub fn run(args: &SubscribeArgs) -> anyhow::Result<ExitCode> {
         let options = SubscribeOptions {
             transport: args.transport,
             after: start(args),
+            join: match args.join {
+                true => Join::As(args.info.clone()),
+                false => Join::No,
+            },
             ..SubscribeOptions::default()
         };
         let begun = builder

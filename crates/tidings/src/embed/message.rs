@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tidings_core::{ChannelName, Draft, EventName, Limits, Payload, PayloadKind, Receipt};
 use tidings_protocol::{Problem, payload};
-use tidings_server::idempotency_key;
+use tidings_server::{idempotency_key, topic};
 
 /// A message to publish.
 #[derive(Clone, Debug)]
@@ -12,6 +12,7 @@ pub struct Message {
     payload: Option<Payload>,
     event: Option<String>,
     key: Option<String>,
+    topic: Option<String>,
     ephemeral: bool,
     close: bool,
 }
@@ -43,6 +44,7 @@ impl Message {
             payload: None,
             event: None,
             key: None,
+            topic: None,
             ephemeral: false,
             close: true,
         }
@@ -67,6 +69,14 @@ impl Message {
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
+        self
+    }
+
+    /// What it is about: where the channel's rules are `lag.policy = latest_by`, a reader that comes late gets the
+    /// newest message about each topic.
+    #[must_use]
+    pub fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topic = Some(topic.into());
         self
     }
 
@@ -97,6 +107,7 @@ impl Message {
             ephemeral: self.ephemeral,
             close: self.close,
             key: self.key.as_deref().map(idempotency_key).transpose()?,
+            topic: self.topic.as_deref().map(topic).transpose()?,
             ..Draft::new(channel, Payload::empty())
         })
     }

@@ -39,10 +39,14 @@ pub use value::Value;
 /// The beginning of the names of environment variables.
 pub const PREFIX: &str = "TIDINGS_";
 
-/// Variables with the prefix that are not keys: they stand for flags.
-pub const FLAG_VARIABLES: [&str; 4] = [
+/// The variable of the token that `pub` and `sub` show.
+pub const TOKEN_VARIABLE: &str = "TIDINGS_TOKEN";
+
+/// Variables with the prefix that are not keys: they stand for flags, or for what no flag takes.
+pub const FLAG_VARIABLES: [&str; 5] = [
     "TIDINGS_CACERT",
     "TIDINGS_CONFIG",
+    TOKEN_VARIABLE,
     "TIDINGS_URL",
     "TIDINGS_USER",
 ];
