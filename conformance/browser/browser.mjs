@@ -12,12 +12,18 @@ export function launch(...more) {
   return chromium.launch({ executablePath, headless: true, args: [...SWITCHES, ...more] });
 }
 
+/** Answers in the server's place for what it does not have: `/blank` is a page of its origin that runs nothing of its own. */
+export async function prepare(context) {
+  await context.route('**/blank', (route) => route.fulfill({ contentType: 'text/html', body: '<!doctype html>' }));
+  // A browser asks for an icon where a page names none; that is not what is tested.
+  await context.route('**/favicon.ico', (route) => route.fulfill({ status: 204 }));
+}
+
 /** Opens a URL; `complaints` gathers what the page logs as an error, and every request to a foreign origin. */
 export async function open(browser, url, options = {}) {
   const { origin } = new URL(url);
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
-  // A browser asks for an icon where a page names none; that is not what is tested.
-  await context.route('**/favicon.ico', (route) => route.fulfill({ status: 204 }));
+  await prepare(context);
   const page = await context.newPage();
   const complaints = [];
   page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));

@@ -25,8 +25,7 @@ describe('native clients', { timeout: 120_000 }, () => {
     await server?.kill();
   });
 
-  // A page of the server's own origin that runs nothing of its own.
-  const blankPage = (origin = server.origin) => open(browser, `${origin}/healthz`);
+  const blankPage = (origin = server.origin) => open(browser, `${origin}/blank`);
 
   test('EventSource reconnects by itself and resumes by Last-Event-ID', async () => {
     const proxy = await CuttingProxy.start(server.port);

@@ -8,6 +8,8 @@ export class CuttingProxy {
   #pairs = new Set();
   /** Everything that clients sent, one text per connection. */
   sent = [];
+  /** Everything that the server said, likewise. */
+  answered = [];
 
   static async start(port) {
     const proxy = new CuttingProxy();
@@ -37,7 +39,9 @@ export class CuttingProxy {
     const pair = [client, server];
     this.#pairs.add(pair);
     const index = this.sent.push('') - 1;
+    this.answered[index] = '';
     client.on('data', (chunk) => (this.sent[index] += chunk.toString('latin1')));
+    server.on('data', (chunk) => (this.answered[index] += chunk.toString('latin1')));
     client.pipe(server).pipe(client);
     for (const socket of pair) {
       socket.on('error', () => {});

@@ -8,25 +8,29 @@ import { fileURLToPath } from 'node:url';
 const BUILDS = ['release', 'debug'].map((profile) => fileURLToPath(new URL(`../../target/${profile}/tidings`, import.meta.url)));
 
 /** The server's command: `TIDINGS_BIN`, or what Cargo built last for release, else for debugging. */
-function command() {
+export function command() {
   const found = process.env.TIDINGS_BIN ?? BUILDS.find(existsSync);
   if (!found) throw new Error('build the server first (cargo build), or name it in TIDINGS_BIN');
   return found;
 }
 
 // To the server every TIDINGS_… is a setting, and the tests run without any.
-function environment() {
+export function environment() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TIDINGS_')));
 }
 
 export class Server {
   #process;
+  #options = [];
+  #headers = {};
   port = 0;
 
-  /** On any free port, unless one is named. */
-  static async start(port = 0) {
+  /** On any free port, unless one is named; with more options of the command, and with a key where one is needed. */
+  static async start(port = 0, { options = [], key } = {}) {
     const server = new Server();
     server.port = port;
+    server.#options = options;
+    if (key) server.#headers = { Authorization: `Bearer ${key}` };
     await server.#spawn();
     return server;
   }
@@ -47,9 +51,14 @@ export class Server {
     await this.#spawn();
   }
 
+  /** Has the configuration read again. */
+  reload() {
+    this.#process.kill('SIGHUP');
+  }
+
   async #spawn() {
     const listen = `127.0.0.1:${this.port}`;
-    this.#process = spawn(command(), ['serve', '--listen', listen], { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#process = spawn(command(), ['serve', '--listen', listen, ...this.#options], { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] });
     // A test that fails half-way leaves no server behind.
     const orphan = this.#process;
     process.once('exit', () => orphan.kill('SIGKILL'));
@@ -60,18 +69,24 @@ export class Server {
   async publish(channel, data, { event } = {}) {
     const query = event ? `?event=${encodeURIComponent(event)}` : '';
     const [type, body] = encode(data);
-    const url = `${this.origin}/channels/${encodeURIComponent(channel)}${query}`;
-    return accepted(await fetch(url, { method: 'POST', headers: { 'Content-Type': type }, body }));
+    return this.ask(`/channels/${encodeURIComponent(channel)}${query}`, { method: 'POST', headers: { 'Content-Type': type }, body });
   }
 
   /** Ends a channel. */
   async close(channel) {
-    return accepted(await fetch(`${this.origin}/channels/${encodeURIComponent(channel)}?close=true`, { method: 'POST' }));
+    return this.ask(`/channels/${encodeURIComponent(channel)}?close=true`, { method: 'POST' });
   }
 
   /** What a channel retains. */
   async read(channel) {
-    return accepted(await fetch(`${this.origin}/channels?name=${encodeURIComponent(channel)}&after=earliest`));
+    return this.ask(`/channels?name=${encodeURIComponent(channel)}&after=earliest`);
+  }
+
+  /** The answer to a request that must succeed, made with the key. */
+  async ask(path, { headers, ...rest } = {}) {
+    const answer = await fetch(`${this.origin}${path}`, { ...rest, headers: { ...this.#headers, ...headers } });
+    if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
+    return answer.headers.get('Content-Type')?.startsWith('application/json') ? answer.json() : answer.text();
   }
 }
 
@@ -79,11 +94,6 @@ function encode(data) {
   if (data instanceof Uint8Array) return ['application/octet-stream', data];
   if (typeof data === 'string') return ['text/plain; charset=utf-8', data];
   return ['application/json', JSON.stringify(data)];
-}
-
-async function accepted(answer) {
-  if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
-  return answer.json();
 }
 
 /** The port in the URL that the server prints once it serves. */
