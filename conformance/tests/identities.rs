@@ -1,5 +1,7 @@
 //! What a stream is told whose rights end, step by step; at random it is part of the master property.
 
+#![allow(clippy::unwrap_used)]
+
 use conformance::http::{Http, fetch};
 use conformance::master::identities::realm::Realm;
 use conformance::master::identities::truth::now;

@@ -6,8 +6,8 @@ use tidings_server::outbound::{Authorizer, AuthorizerOptions, Outbound};
 use tidings_server::{Auth, Tokens};
 
 use crate::support::{
-    Application, BACKEND, Kind, Reader, auth, bearer, get, options, patiently, post, publish,
-    refused_ws, sse,
+    Application, BACKEND, Kind, Reader, auth, bearer, get, options, post, publish, refused_ws,
+    sse_refusal,
 };
 
 const PAGE: &str = "Cookie: sid=canary; theme=dark\r\nOrigin: https://app.example\r\n";
@@ -116,16 +116,8 @@ async fn is_unavailable(server: &TestServer, target: &str) {
     assert_eq!(answer.json()["code"], "authorizer_unavailable");
     let seconds: u64 = answer.header("retry-after").expect("when").parse().unwrap();
     assert!(seconds > 0);
-    let mut events = sse(server.addr, target, PAGE)
-        .await
-        .expect("200 for an EventSource");
-    let error = patiently(events.next()).await.expect("why");
-    assert_eq!(error.name, "$error");
-    let error: Value = serde_json::from_str(&error.data).expect("JSON");
+    let error = sse_refusal(server, target, PAGE).await;
     assert_eq!(error["code"], "authorizer_unavailable");
-    assert_eq!(error["temporary"], true);
-    assert!(events.retry.is_some());
-    assert_eq!(patiently(events.next()).await, None);
     let refused = refused_ws(server.addr, target, PAGE).await;
     assert_eq!(refused, (json!("authorizer_unavailable"), Some(4103)));
 }

@@ -98,23 +98,36 @@ async fn each_poll_renews_the_lease() {
     assert_eq!(without.status, 400, "{}", without.text());
 }
 
-#[tokio::test]
-async fn who_loses_the_right_to_be_seen_is_gone() {
+/// Alice joins the room by a stream, and shows a token with other rights: she has left at once.
+async fn is_gone_with(rights: Value, kind: Kind) -> (TestServer, Reader) {
     let server = limited(|limits| limits.presence_lease = Duration::from_secs(600)).await;
     let mut watcher = watcher(&server, "").await;
+    let alice = token_of("alice");
+    let told_session = session(&server, &alice).await;
+    let text = told_session["session"].as_str().expect("a session");
+    let reader = Reader::open(kind, &server, JOIN, &with_session(&alice, text)).await;
+    let member = json!({"client": told_session["client"], "user": "alice"});
+    assert_eq!(told(&mut watcher).await, event("join", member.clone()));
+    let fewer = token(json!({"sub": "alice", "channels": rights}));
+    session_with(&server, &fewer, text).await;
+    assert_eq!(told(&mut watcher).await, event("leave", member), "{kind:?}");
+    (server, reader)
+}
+
+#[tokio::test]
+async fn who_loses_the_right_to_be_seen_is_gone_and_reads_on() {
     for kind in [Kind::WebSocket, Kind::Sse] {
-        let alice = token_of("alice");
-        let told_session = session(&server, &alice).await;
-        let text = told_session["session"].as_str().unwrap();
-        let own = with_session(&alice, text);
-        let mut reader = Reader::open(kind, &server, JOIN, &own).await;
-        let member = json!({"client": told_session["client"], "user": "alice"});
-        assert_eq!(told(&mut watcher).await, event("join", member.clone()));
-        let fewer = token(json!({"sub": "alice", "channels": {"subscribe": ["*"]}}));
-        session_with(&server, &fewer, text).await;
-        assert_eq!(told(&mut watcher).await, event("leave", member), "{kind:?}");
+        let (server, mut reader) = is_gone_with(json!({"subscribe": ["*"]}), kind).await;
         publish(&server, "room:1", json!("소식")).await;
-        assert_eq!(reader.told().await["data"], "소식", "it still reads");
+        assert_eq!(reader.told().await["data"], "소식", "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_loses_the_right_to_read_is_not_seen_either() {
+    for kind in [Kind::WebSocket, Kind::Sse] {
+        let (_server, mut reader) = is_gone_with(json!({"presence": ["*"]}), kind).await;
+        assert_eq!(reader.told().await["type"], "unsubscribed", "{kind:?}");
     }
 }
 

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use conformance::server::{Options, TestServer};
-use serde_json::{Value, json};
+use serde_json::json;
 use tidings_core::Rules;
 
 use crate::support::{
-    BACKEND, Kind, Reader, bearer, command, get, limited, options, patiently, post, publish, rules,
-    sse, token, token_of, ws,
+    BACKEND, Kind, Reader, bearer, command, get, limited, options, post, publish, rules,
+    sse_refusal, token, token_of, ws,
 };
 
 /// A server with a namespace of its own rules.
@@ -179,12 +179,7 @@ async fn who_begins_to_read_too_much_is_told_when_to_go_on() {
     let refused = get(server.addr, target, &alice).await;
     assert_eq!(refused.status, 429);
     assert!(refused.header("retry-after").is_some());
-    let mut events = sse(server.addr, target, &alice)
-        .await
-        .expect("200 for an EventSource");
-    let error = patiently(events.next()).await.expect("why");
-    assert_eq!(error.name, "$error");
-    let error: Value = serde_json::from_str(&error.data).expect("JSON");
+    let error = sse_refusal(&server, target, &alice).await;
     assert_eq!(error["code"], "too_many_requests");
     let retry_ms = error["retry_ms"].as_u64().expect("when to go on");
     assert!((1..=11_000).contains(&retry_ms), "{error}");

@@ -5,8 +5,8 @@ use conformance::server::TestServer;
 use serde_json::{Value, json};
 
 use crate::support::{
-    BACKEND, SIGNERS, Signer, authenticate, bearer, command, get, now, post, refused_ws, start,
-    token, ws,
+    BACKEND, SIGNERS, Signer, authenticate, bearer, command, get, next, now, post, raw_ws,
+    refused_ws, start, token, ws,
 };
 
 /// What a user may read here.
@@ -69,6 +69,8 @@ async fn every_algorithm_by_header_on_every_carrier() {
             let answer = get(&endpoint, "/channels/room:1", &header).await;
             let what = format!("{} by {}", signer.algorithm(), carrier.name());
             assert_eq!(answer.status, 200, "{what}: {}", answer.text());
+            let mut socket = raw_ws(&endpoint, "/channels/room:1", &header).await;
+            assert_eq!(next(&mut socket).await["user"], "alice", "{what}");
             assert_eq!(
                 get(&endpoint, "/channels/hall:1", &header).await.status,
                 403

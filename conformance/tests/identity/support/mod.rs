@@ -279,3 +279,21 @@ pub async fn sse(to: impl Into<Endpoint>, target: &str, headers: &str) -> Result
         _ => Err(head),
     }
 }
+
+/// The one block with which an `EventSource` is told to come back.
+pub async fn sse_refusal(server: &TestServer, target: &str, headers: &str) -> Value {
+    let headers = format!("Accept: text/event-stream\r\n{headers}");
+    let answer = get(server.addr, target, &headers).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("content-type"), Some("text/event-stream"));
+    let field = |name: &str| {
+        let mut lines = answer.text().lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        value.unwrap_or_else(|| panic!("no {name}: {}", answer.text()))
+    };
+    assert_eq!(field("event"), "$error");
+    let error: Value = serde_json::from_str(field("data")).expect("JSON");
+    assert_eq!(error["retry_ms"].to_string(), field("retry"));
+    assert_eq!(error["temporary"], true);
+    error
+}
