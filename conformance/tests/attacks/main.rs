@@ -13,6 +13,7 @@ mod origins;
 mod pages;
 mod proofs;
 mod rights;
+mod standing;
 mod support;
 // A row is read across.
 #[rustfmt::skip]

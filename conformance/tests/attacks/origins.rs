@@ -15,7 +15,7 @@ const WAYS: [(&str, &str, &str); 9] = [
     ("GET", "/channels", HANDSHAKE),
     ("GET", "/channels/x", "Accept: text/event-stream\r\n"),
     ("GET", "/channels/x", ""),
-    ("GET", "/channels/x?wait=30", ""),
+    ("GET", "/channels/x?after=earliest&wait=30", ""),
     ("POST", "/channels/x", "Content-Type: text/plain\r\n"),
     ("POST", "/read", "Content-Type: text/plain\r\n"),
     ("POST", "/session", ""),

@@ -191,6 +191,17 @@ pub async fn socket(server: &TestServer, target: &str, headers: &str) -> (Ws, Va
     (ws, hello)
 }
 
+/// One request on a connection of its own.
+pub async fn ask(
+    server: &TestServer,
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: &str,
+) -> Answer {
+    fetch(server.addr, method, target, headers, body.as_bytes()).await
+}
+
 /// A session of this user with the client that it is of.
 pub async fn session(server: &TestServer, token: &str) -> (String, String) {
     let answer = fetch(server.addr, "POST", "/session", &bearer(token), b"").await;

@@ -35,7 +35,7 @@ fn wrong() -> Vec<(&'static str, String)> {
                 "{}.",
                 with_header(json!({"alg": "None"}))
                     .rsplit_once('.')
-                    .unwrap()
+                    .expect("three parts")
                     .0
             ),
         ),
@@ -175,7 +175,7 @@ impl Trap {
     }
 
     /// Connections are accepted in their order: the first one is the test's own.
-    async fn is_empty(self) -> bool {
+    async fn nobody_came(self) -> bool {
         let at = self.0.local_addr().expect("bound");
         let own = TcpStream::connect(at).await.expect("it listens");
         let (_, first) = patiently(self.0.accept()).await.expect("a connection");
@@ -208,7 +208,7 @@ async fn where_keys_are_from_is_never_the_token_s_to_say() {
         header[name] = value;
         asks_with(&server, &signed(forger, &header, &claims("alice"))).await;
     }
-    assert!(trap.is_empty().await);
+    assert!(trap.nobody_came().await);
 }
 
 /// CVE-2026-32301: what is not verified leads nowhere.
@@ -234,7 +234,7 @@ async fn an_issuer_of_an_unverified_token_is_not_asked() {
         claims["iss"] = json!(iss);
         asks_with(&server, &signed(SECRET, &header, &claims)).await;
     }
-    assert!(trap.is_empty().await);
+    assert!(trap.nobody_came().await);
 }
 
 /// Keys that are fetched are fetched from where the configuration says, however often a token names
@@ -279,7 +279,7 @@ async fn unknown_keys_do_not_make_the_server_ask_at_each_token() {
         let answer = patiently(answer).await.expect("answered");
         assert_eq!(answer.status, 401, "{answer:?}");
     }
-    assert!(Trap(provider).is_empty().await);
+    assert!(Trap(provider).nobody_came().await);
 }
 
 /// CVE-2026-49998: a key is its issuer's, whatever it is called.

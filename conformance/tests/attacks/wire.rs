@@ -30,6 +30,8 @@ async fn answer_to(server: &TestServer, parts: &[&[u8]]) -> String {
                     return;
                 }
             }
+            // Nothing more comes: it need not be waited for.
+            let _ = write.shutdown().await;
         };
         tokio::join!(hear, say);
         String::from_utf8_lossy(&said).into_owned()
