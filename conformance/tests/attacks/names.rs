@@ -220,7 +220,7 @@ async fn an_inbox_has_one_spelling() {
     for name in [
         format!("~{}", client.to_uppercase()),
         format!("~{client}0"),
-        format!("~{}", &client[1..]),
+        format!("~x{}", &client[1..]),
         format!("~{client}\u{200b}"),
         "~*".into(),
         "~c".into(),
