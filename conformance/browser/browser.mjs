@@ -7,6 +7,12 @@ const SWITCHES = [
   '--disable-component-update', '--disable-sync',
 ];
 
+/**
+ * A browser without its walls around this machine: it is the server that is asked and refuses. They also keep a page
+ * that a test answers in the server's place, whose address they do not know, from WebSockets.
+ */
+export const WITHOUT_WALLS = '--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests';
+
 export function launch(...more) {
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
   return chromium.launch({ executablePath, headless: true, args: [...SWITCHES, ...more] });

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
 
-import { launch, open, until } from './browser.mjs';
+import { WITHOUT_WALLS, launch, open, until } from './browser.mjs';
 import { CuttingProxy } from './proxy.mjs';
 import { Server } from './server.mjs';
 
@@ -18,7 +18,7 @@ describe('native clients', { timeout: 120_000 }, () => {
 
   before(async () => {
     server = await Server.start();
-    browser = await launch();
+    browser = await launch(WITHOUT_WALLS);
   });
   after(async () => {
     await browser?.close();
@@ -197,10 +197,8 @@ describe('native clients', { timeout: 120_000 }, () => {
   });
 
   test('a page of a foreign site is refused on every transport, and publishes nothing', async (t) => {
-    // Without the browser's own walls, so that it is the server that is asked and refuses.
-    const open = await launch('--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests');
-    t.after(() => open.close());
-    const page = await open.newPage();
+    const page = await browser.newPage();
+    t.after(() => page.close());
     await page.route('http://evil.example/**', (route) => route.fulfill({ contentType: 'text/html', body: '<!doctype html>' }));
     await page.goto('http://evil.example/');
     const refusals = await refusedOrigins(server);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, afterEach, describe, test } from 'node:test';
 
-import { launch, prepare, until } from './browser.mjs';
+import { WITHOUT_WALLS, launch, prepare, until } from './browser.mjs';
 import { Keyed, Pages } from './keyed.mjs';
 import { CuttingProxy } from './proxy.mjs';
 import { install, ofType, offsets, seenBy } from './readers.mjs';
@@ -16,8 +16,7 @@ describe('a server that asks who comes', { timeout: 180_000 }, () => {
   let context;
 
   before(async () => {
-    // Without the browser's own walls, so that it is the server that is asked and refuses.
-    browser = await launch('--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests');
+    browser = await launch(WITHOUT_WALLS);
     [app, stranger] = [await Pages.start(), await Pages.start()];
     keyed = await Keyed.start({ origins: [app.origin()] });
     // The server as the pages know it: what both sides say is kept.
