@@ -95,20 +95,26 @@ async fn listen(config: &Config, app: &Arc<App>, tls: Option<TlsSlot>) -> anyhow
         .admin
         .listen
         .map(|at| (at, Kind::Admin { tls: tls.clone() }));
+    let mut server = Server::new(app.clone(), workers(config)).trusting(proxies);
+    server = add(server, config.listen, main).await?;
+    // Of port 0 it is known only now which one it is.
+    let port = server.local_addr().port();
     let redirect = Kind::Redirect {
-        port: config.listen.port(),
+        port,
         proxy_protocol,
     };
     let redirect = config.tls.redirect.map(|at| (at, redirect));
-    let others = [admin, redirect].into_iter().flatten();
-    let mut server = Server::new(app.clone(), workers(config)).trusting(proxies);
-    for (address, kind) in std::iter::once((config.listen, main)).chain(others) {
-        server = server
-            .listen(Listener { address, kind })
-            .await
-            .map_err(|error| cannot_listen(address, &error))?;
+    for (address, kind) in [admin, redirect].into_iter().flatten() {
+        server = add(server, address, kind).await?;
     }
     Ok(server)
+}
+
+async fn add(server: Server, address: SocketAddr, kind: Kind) -> anyhow::Result<Server> {
+    server
+        .listen(Listener { address, kind })
+        .await
+        .map_err(|error| cannot_listen(address, &error))
 }
 
 fn network(network: &config::Network) -> anyhow::Result<tidings_server::Network> {
