@@ -7,7 +7,7 @@ const READS: &str = "GET, HEAD, OPTIONS";
 const TAKES: &str = "POST, OPTIONS";
 const CHANNEL: &str = "GET, HEAD, POST, DELETE, OPTIONS";
 
-/// Paths, the first that fits counts: what stands in braces is at least one character of any kind.
+/// Paths, of which the first that fits counts: any text stands for what is in braces.
 const ROUTES: [(&str, &str); 14] = [
     ("/channels", CHANNEL),
     ("/channels/{channel}/presence", READS),

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::{Attempt, Followed, request};
 use crate::{
     Error,
-    envelope::{Frame, parse_text},
+    envelope::parse_text,
     event::Transport,
     http::{Answer, Reuse, refusal, retry_after},
     subscription::{Join, Stop},
@@ -123,10 +123,6 @@ async fn take(attempt: &mut Attempt<'_>, answer: &Answer) -> Result<Took, Stop> 
     attempt.is_open().await?;
     for message in &parsed.messages {
         let frame = parse_text(message.get()).map_err(|why| attempt.broke(Error::Foreign(why)))?;
-        if let Frame::Expiring(_) = frame {
-            // The next request shows it.
-            attempt.renewed().await;
-        }
         attempt.feed.take(frame).await?;
     }
     attempt.feed.take_cursor(&parsed.cursor).await?;
