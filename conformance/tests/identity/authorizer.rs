@@ -114,7 +114,11 @@ async fn is_unavailable(server: &TestServer, target: &str) {
     let answer = get(server.addr, target, PAGE).await;
     assert_eq!(answer.status, 503);
     assert_eq!(answer.json()["code"], "authorizer_unavailable");
-    let seconds: u64 = answer.header("retry-after").expect("when").parse().unwrap();
+    let seconds: u64 = answer
+        .header("retry-after")
+        .expect("when")
+        .parse()
+        .expect("a number");
     assert!(seconds > 0);
     let error = sse_refusal(server, target, PAGE).await;
     assert_eq!(error["code"], "authorizer_unavailable");

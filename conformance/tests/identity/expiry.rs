@@ -5,7 +5,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use conformance::server::TestServer;
 use serde_json::{Value, json};
 
-use crate::support::{Kind, Reader, bearer, get, next_second, now, refused_ws, start, token};
+use crate::support::{
+    Kind, Reader, bearer, get, next_second, now, patiently, publish, raw_ws, refused_ws, rest_of,
+    start, token,
+};
 
 /// A token that is good for so many seconds.
 fn short(seconds: u64) -> (String, u64) {
@@ -107,4 +110,16 @@ async fn a_stream_is_told_once_that_its_token_ends() {
     }
     assert_eq!(told, ["expiring", "error"]);
     assert!(began.elapsed() <= Duration::from_secs(4) && now() >= end);
+}
+
+#[tokio::test]
+async fn a_raw_websocket_ends_by_its_close_code_alone() {
+    let server = start().await;
+    let (token, _) = short(2);
+    let target = "/channels/room:1?format=raw";
+    let mut socket = raw_ws(server.addr, target, &bearer(&token)).await;
+    publish(&server, "room:1", json!("소식")).await;
+    let frame = patiently(socket.frame()).await.expect("a message");
+    assert_eq!(frame.payload, "\"소식\"".as_bytes());
+    assert_eq!(rest_of(&mut socket).await, (Vec::new(), Some(4022)));
 }
