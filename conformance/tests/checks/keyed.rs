@@ -55,6 +55,14 @@ pub fn credentials() -> Credentials {
 
 /// A server that asks who comes, and does what their tokens name.
 pub async fn keyed(change: impl FnOnce(&mut Limits)) -> TestServer {
+    keyed_by(change, |_| {}).await
+}
+
+/// The same by other rules.
+pub async fn keyed_by(
+    change: impl FnOnce(&mut Limits),
+    rule: impl FnOnce(&mut Rules),
+) -> TestServer {
     let mut limits = Limits {
         auth_failures_per_address: 0,
         ..Limits::default()
@@ -73,10 +81,11 @@ pub async fn keyed(change: impl FnOnce(&mut Limits)) -> TestServer {
         open: false,
         ..Auth::open()
     };
-    let rules = Rules {
+    let mut rules = Rules {
         may: May::BY_TOKEN,
         ..Rules::open(History::default(), &limits)
     };
+    rule(&mut rules);
     TestServer::with(Options {
         limits,
         rules: Some(Rulebook::new(rules)),

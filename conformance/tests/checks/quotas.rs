@@ -5,7 +5,7 @@ use conformance::server::TestServer;
 use conformance::ws::Ws;
 use serde_json::{Value, json};
 
-use crate::keyed::{bearer, credentials, keyed, token};
+use crate::keyed::{bearer, credentials, keyed, keyed_by, token};
 use crate::operations::{OPERATIONS, ask, command};
 use crate::table::Table;
 
@@ -57,7 +57,7 @@ async fn who_publishes_too_much_is_told_how_long_to_wait() {
 
 #[tokio::test]
 async fn what_one_channel_takes_is_bounded() {
-    let server = keyed(|limits| limits.publishes_per_channel = 1).await;
+    let server = keyed_by(|_| {}, |rules| rules.publish_rate = 1).await;
     let alice = bearer(&token("alice"));
     let messages = |channels: std::ops::Range<u32>| {
         let message = |n| json!({"channel": format!("room:{n}"), "data": 1});

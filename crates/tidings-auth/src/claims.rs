@@ -46,7 +46,7 @@ pub enum ClaimError {
 ///
 /// | member | |
 /// |---|---|
-/// | `exp` | when it ends; required, and kept as it is: `leeway` admits a request, and prolongs nothing |
+/// | `exp` | when it ends; required. `leeway` prolongs nothing: its streams end then, too |
 /// | `nbf`, `iat` | not valid before |
 /// | `sub` | the user: 1–255 bytes without white space and control characters |
 /// | `jti` | its own id, 1–128 bytes |
@@ -69,7 +69,7 @@ pub fn read_claims(
     let expires = time(members, "exp")?.ok_or(ClaimError::Missing("exp"))?;
     let issued = time(members, "iat")?;
     let begins = time(members, "nbf")?;
-    if now >= expires + leeway {
+    if now >= expires {
         return Err(ClaimError::Expired);
     }
     let soon = now.saturating_add(leeway);

@@ -102,8 +102,6 @@ pub struct Limits {
     pub publishes_per_user: usize,
     /// Messages that come from one address in a second.
     pub publishes_per_address: usize,
-    /// Messages that one channel takes in a second.
-    pub publishes_per_channel: usize,
     /// Bytes of payload that one client publishes in a second.
     pub publish_bytes_per_client: usize,
     /// Bytes of payload that one user publishes in a second.
@@ -214,7 +212,6 @@ impl Default for Limits {
             publishes_per_client: 100,
             publishes_per_user: 200,
             publishes_per_address: 1_000,
-            publishes_per_channel: 0,
             publish_bytes_per_client: 1 << 20,
             publish_bytes_per_user: 2 << 20,
             publish_bytes_per_address: 10 << 20,

@@ -16,10 +16,8 @@ pub fn charge(app: &App, publisher: &Publisher, drafts: &[Draft]) -> Result<(), 
     let now = app.monotonic();
     for draft in drafts {
         let rate = app.hub.rules(&draft.channel).publish_rate;
-        let key = Key::Channel(&draft.channel);
         app.quotas
             .take_from_channel(&draft.channel, rate, now)
-            .and_then(|()| app.quotas.take(Quota::Publishes, key, 1, now))
             .map_err(|after| too_many("messages to this channel", after))?;
     }
     if !is_bounded(app, publisher) {

@@ -219,7 +219,7 @@ impl Rates {
                 client: rate(limits.publishes_per_client),
                 user: rate(limits.publishes_per_user),
                 address: rate(limits.publishes_per_address),
-                channel: rate(limits.publishes_per_channel),
+                channel: None,
             },
             publish_bytes: PerKey {
                 client: rate(limits.publish_bytes_per_client),

@@ -57,13 +57,16 @@ impl Clients {
         Err(Problem::new(Code::TooManyRequests, detail))
     }
 
-    /// Lets a client show a newer token, and wakes its streams.
-    pub fn renew(&self, client: ClientId, claims: &Arc<Claims>) {
-        if let Some(client) = self.shard(client).get(&client)
-            && client.standing.renew(claims)
-        {
+    /// Lets a client show a newer token, and wakes its streams; gives the claims that are in force.
+    pub fn renew(&self, client: ClientId, claims: &Arc<Claims>) -> Arc<Claims> {
+        let shard = self.shard(client);
+        let Some(client) = shard.get(&client) else {
+            return claims.clone();
+        };
+        if client.standing.renew(claims) {
             client.wake();
         }
+        client.standing.claims()
     }
 
     /// Ends the standing of every client for which `why` knows a reason; gives how many.

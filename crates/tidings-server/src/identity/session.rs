@@ -39,9 +39,10 @@ pub async fn answer_session(
     query.only(&["user", "ticket"])?;
     let who = identify(app, head, query, session).await?;
     let client = who.client.unwrap_or_else(|| app.new_client());
-    app.clients.renew(client, &who.claims);
-    let session = sign(app, client, &who.claims);
-    Ok(json(identity(client, &session, &who.claims).to_json()))
+    // A newer token may have been shown before: what is in force is told.
+    let claims = app.clients.renew(client, &who.claims);
+    let session = sign(app, client, &claims);
+    Ok(json(identity(client, &session, &claims).to_json()))
 }
 
 /// Signs the session of a client.

@@ -76,15 +76,12 @@ fn nobody_spends_what_is_another_s() {
         limits.publishes_per_user = 100;
         limits.publishes_per_address = 100;
         limits.publish_bytes_per_client = 100;
-        limits.publishes_per_channel = 100;
     });
-    let channel: ChannelName = ChannelName::parse("7").unwrap();
     let buckets = [
         (Quota::Publishes, CLIENT),
         (Quota::PublishBytes, CLIENT),
         (Quota::Publishes, Key::User("7")),
         (Quota::Publishes, Key::User("8")),
-        (Quota::Publishes, Key::Channel(&channel)),
         (Quota::Publishes, address("0.0.0.7")),
         (Quota::Publishes, address("2001:db8::7")),
     ];

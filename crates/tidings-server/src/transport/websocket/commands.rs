@@ -217,10 +217,12 @@ impl WebSocket {
         }
         self.stay.change(client, claims);
         self.auth_by = None;
-        let session = session::sign(&self.app, client, claims);
+        // A newer token may have been shown elsewhere: what is in force is told.
+        let claims = self.stay.claims();
+        let session = session::sign(&self.app, client, &claims);
         self.say(&Notice::Identified {
             id,
-            identity: identity(client, &session, claims),
+            identity: identity(client, &session, &claims),
         });
         self.look_at_rights();
         Ok(())

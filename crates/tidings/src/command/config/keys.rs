@@ -127,7 +127,7 @@ const GENERAL: &[Key] = &[
     key!(auth.authorize: Maybe(Url), "A service of the application that is asked who somebody is and what they may."),
     key!(auth.authorize_timeout: Time(1..=60 * SECOND), "Time for the answer of `auth.authorize`. Then: refused."),
     key!(auth.authorize_cache: Time(0..=DAY), "How long an answer of `auth.authorize` holds that does not say it; 0s: not at all."),
-    key!(auth.leeway: Time(0..=300 * SECOND), "By how much the clocks of issuers may differ from this one."),
+    key!(auth.leeway: Time(0..=300 * SECOND), "By how much the clocks of issuers may differ from this one: a token may be issued or begin as much later. Its end is its end."),
     key!(auth.ticket_time: Time(SECOND..=600 * SECOND), "Time in which a ticket is first used."),
     key!(may.subscribe as "may.subscribe": Choice(Audience::ALL), "Who may read channels. Default: anyone on an open server, else token."),
     key!(may.publish as "may.publish": Choice(Audience::ALL), "Who may publish to channels. Default: anyone on an open server, else token."),
@@ -191,7 +191,6 @@ limits! {
     publishes_per_client: Count(0..=100_000_000), "Messages that one client publishes in a second, for long.";
     publishes_per_user: Count(0..=100_000_000), "Messages that one user publishes in a second, whatever the connection.";
     publishes_per_address: Count(0..=100_000_000), "Messages that come from one address in a second.";
-    publishes_per_channel: Count(0..=100_000_000), "Messages that one channel takes in a second.";
     publish_bytes_per_client: Bytes(0..=GIB), "Bytes of payload that one client publishes in a second.";
     publish_bytes_per_user: Bytes(0..=GIB), "Bytes of payload that one user publishes in a second.";
     publish_bytes_per_address: Bytes(0..=GIB), "Bytes of payload that come from one address in a second.";
