@@ -126,6 +126,9 @@ async fn who_may_reads_all_and_nobody_else_anything() {
         let ran = tokio::time::timeout(TOO_LONG, identities::run(&carriers, &plan)).await;
         let report = ran.unwrap_or_else(|_| panic!("SEED={seed}: {plan:?} did not end"));
         let report = report.unwrap_or_else(|fault| panic!("SEED={seed}: {fault}"));
+        for event in ["messages", "gaps", "unsubscribed", "ended: token_expired"] {
+            assert!(report.events.contains_key(event), "no {event}: {report}");
+        }
         println!("seed {seed}: {report}");
     }
 }

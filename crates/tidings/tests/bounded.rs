@@ -1,5 +1,7 @@
 //! What a reader costs that takes a kilobyte a second of a channel that gets a megabyte: a bounded number of
 //! bytes, on every transport; and it is told what it did not get, while others get everything.
+
+#![allow(clippy::unwrap_used)]
 #![cfg(target_os = "linux")]
 
 mod common;

@@ -33,7 +33,10 @@ const BATCH_MAX: usize = 20;
 /// Readers of each user.
 const CLIENTS: usize = 2;
 
-/// What has to have happened in a run that proves something.
+/// Messages of a run that is long enough for everything to happen.
+const LONG: u64 = 20_000;
+
+/// What has to have happened in one that proves something.
 const TRIED: [&str; 16] = [
     "messages",
     "gaps",
@@ -91,7 +94,7 @@ pub async fn run(carriers: &[Carrier], plan: &Plan) -> Result<Report, String> {
         events,
         took: began.elapsed(),
     };
-    match untried.is_empty() {
+    match untried.is_empty() || plan.messages < LONG {
         true => Ok(report),
         false => Err(format!("{plan:?}: never tried: {untried:?} in {report}")),
     }
