@@ -64,13 +64,16 @@ async fn who_guesses_is_slowed_down() {
             401
         );
     }
-    for headers in [&bearer("garbage"), &good] {
-        let answer = get(server.addr, "/channels/room:1", headers).await;
-        assert_eq!(answer.status, 429);
-        assert_eq!(answer.json()["code"], "too_many_requests");
-        let seconds: u64 = answer.header("retry-after").expect("when").parse().unwrap();
-        assert!((1..=60).contains(&seconds));
-    }
+    let answer = get(server.addr, "/channels/room:1", &bearer("garbage")).await;
+    assert_eq!(answer.status, 429);
+    assert_eq!(answer.json()["code"], "too_many_requests");
+    let seconds: u64 = answer.header("retry-after").expect("when").parse().unwrap();
+    assert!((1..=60).contains(&seconds));
+    // Many share an address: who guesses there keeps nobody out who knows.
+    assert_eq!(
+        get(server.addr, "/channels/room:1", &good).await.status,
+        200
+    );
     assert_eq!(get(server.addr, "/channels/open:1", "").await.status, 200);
     let (mut socket, _) = ws(server.addr, "/channels/open:1", "").await;
     let told = authenticate(&mut socket, "garbage").await;

@@ -2,6 +2,7 @@
 
 mod commands;
 mod raw;
+mod standing;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -24,9 +25,8 @@ use super::{End, Outbox, Session, lost_rights, notice_of, place_of, too_slow};
 use crate::address::AddressKey;
 use crate::app::App;
 use crate::clock::spread;
-use crate::identity::{News, Stay, Who, identity, session};
+use crate::identity::{Stay, Who, identity, session};
 use crate::presence::Membership;
-use crate::publish::Publisher;
 use crate::reading::Reading;
 use crate::stats::Transport;
 
@@ -206,42 +206,6 @@ impl WebSocket {
             channels: self.feed.openings().map(place_of).collect(),
         });
         out.push(text(&hello));
-    }
-
-    /// Acts on what has happened to the client.
-    fn hear(&mut self, news: News) {
-        match news {
-            News::Ended(problem) => {
-                self.app.stats.refused(&problem);
-                self.fail(&problem);
-            }
-            News::Expiring(in_ms) if self.raw.is_none() => self.say(&Notice::Expiring { in_ms }),
-            News::Expiring(_) => {}
-            News::Rights => self.look_at_rights(),
-        }
-    }
-
-    /// Ends what the client may no longer read or be seen in.
-    fn look_at_rights(&mut self) {
-        let lost = lost_rights(&self.app, &self.stay, &mut self.feed);
-        for lost in &lost {
-            if self.raw.is_some() {
-                return self.fail(&lost.problem);
-            }
-            self.say(&lost.notice());
-        }
-        if let Some(membership) = &mut self.membership {
-            membership.keep_allowed(&self.stay.claims());
-        }
-    }
-
-    /// Who publishes on it.
-    fn publisher(&self) -> Publisher {
-        Publisher {
-            claims: self.stay.claims(),
-            client: Some(self.stay.client()),
-            address: self.address,
-        }
     }
 
     fn say(&mut self, notice: &Notice<'_>) {

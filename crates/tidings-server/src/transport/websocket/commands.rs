@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use tidings_core::Action as rights;
-use tidings_core::{ChannelName, Claims, Start};
+use tidings_core::{ChannelName, Start};
 use tidings_protocol::command::{Action, Command, Outgoing};
 use tidings_protocol::envelope::{Notice, Place, Receipt};
 use tidings_protocol::start::{After, StartRule};
@@ -13,7 +13,7 @@ use tidings_protocol::{Code, Problem, payload};
 use super::{Done, Subscribed, WebSocket};
 use crate::app::App;
 use crate::charge::{charge, charge_subscribes, delivered};
-use crate::identity::{Who, identity, session, session_of, verify};
+use crate::identity::Who;
 use crate::presence::{Joins, Membership, PresenceWish};
 use crate::publish;
 use crate::reading::own_inbox;
@@ -169,65 +169,6 @@ impl WebSocket {
         Ok((channels, joins))
     }
 
-    /// Says who the client is, or shows a newer token.
-    fn auth(&mut self, id: Option<&RawValue>, token: &str, session: Option<&str>) {
-        let (app, address) = (self.app.clone(), self.address);
-        let (id, token) = (owned(id), token.to_owned());
-        let session = session.map(str::to_owned);
-        self.running = Some(Box::pin(async move {
-            match verify(&app, address, &token).await {
-                Ok(claims) => Done::Verified {
-                    claims,
-                    session,
-                    id,
-                },
-                Err(problem) => {
-                    app.stats.refused(&problem);
-                    Done::Reply(error_json(id.as_deref(), &problem))
-                }
-            }
-        }));
-    }
-
-    /// The client is who its token says.
-    fn become_known(
-        &mut self,
-        id: Option<&RawValue>,
-        claims: &Arc<Claims>,
-        session: Option<&str>,
-    ) -> Result<(), Problem> {
-        let known = self.stay.claims();
-        let same = known.user == claims.user && !known.is_anonymous();
-        if !same && !known.is_anonymous() {
-            return Err(Problem::new(
-                Code::Forbidden,
-                "a connection is one user's: open another one for another user",
-            ));
-        }
-        let before = session.and_then(|text| session_of(&self.app, text, claims));
-        // Who was nobody is somebody else from here on: others may know what nobody's session was.
-        let client = match same {
-            true => self.stay.client(),
-            false => before.unwrap_or_else(|| self.app.new_client()),
-        };
-        self.app.check_revoked(claims, Some(client))?;
-        if client != self.stay.client() {
-            self.membership = None;
-            self.feed.set_reader(client);
-        }
-        self.stay.change(client, claims);
-        self.auth_by = None;
-        // A newer token may have been shown elsewhere: what is in force is told.
-        let claims = self.stay.claims();
-        let session = session::sign(&self.app, client, &claims);
-        self.say(&Notice::Identified {
-            id,
-            identity: identity(client, &session, &claims),
-        });
-        self.look_at_rights();
-        Ok(())
-    }
-
     fn unsubscribe(&mut self, id: Option<&RawValue>, channel: &str) {
         let found = ChannelName::parse(channel)
             .map_err(Problem::from)
@@ -332,6 +273,8 @@ impl WebSocket {
                         Some(known) => known.absorb(joined),
                         none => *none = Some(Box::new(joined)),
                     }
+                    // It took its time, in which the right may have gone.
+                    self.keep_memberships();
                 }
                 for subscribed in channels {
                     self.begin_to_read(id.as_deref(), subscribed);
@@ -404,11 +347,11 @@ async fn subscribe(
     Ok((opened, membership))
 }
 
-fn owned(id: Option<&RawValue>) -> Option<Box<RawValue>> {
+pub(super) fn owned(id: Option<&RawValue>) -> Option<Box<RawValue>> {
     id.map(ToOwned::to_owned)
 }
 
-fn error_json(id: Option<&RawValue>, problem: &Problem) -> String {
+pub(super) fn error_json(id: Option<&RawValue>, problem: &Problem) -> String {
     Notice::Error {
         id,
         problem,

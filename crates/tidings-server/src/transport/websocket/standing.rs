@@ -1,0 +1,116 @@
+//! Whose connection it is: the `auth` command, and what follows when the client's rights change or
+//! end.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use tidings_core::Claims;
+use tidings_protocol::envelope::Notice;
+use tidings_protocol::{Code, Problem};
+
+use super::commands::{error_json, owned};
+use super::{Done, WebSocket, lost_rights};
+use crate::identity::{News, identity, session, session_of, verify};
+use crate::publish::Publisher;
+
+impl WebSocket {
+    /// Acts on what has happened to the client.
+    pub(super) fn hear(&mut self, news: News) {
+        match news {
+            News::Ended(problem) => {
+                self.app.stats.refused(&problem);
+                self.fail(&problem);
+            }
+            News::Expiring(in_ms) if self.raw.is_none() => self.say(&Notice::Expiring { in_ms }),
+            News::Expiring(_) => {}
+            News::Rights => self.look_at_rights(),
+        }
+    }
+
+    /// Ends what the client may no longer read or be seen in.
+    fn look_at_rights(&mut self) {
+        let lost = lost_rights(&self.app, &self.stay, &mut self.feed);
+        for lost in &lost {
+            if self.raw.is_some() {
+                return self.fail(&lost.problem);
+            }
+            self.say(&lost.notice());
+        }
+        self.keep_memberships();
+    }
+
+    /// Leaves the channels that the client may no longer be seen in.
+    pub(super) fn keep_memberships(&mut self) {
+        if let Some(membership) = &mut self.membership {
+            membership.keep_allowed(&self.stay.claims());
+        }
+    }
+
+    /// Who publishes on it.
+    pub(super) fn publisher(&self) -> Publisher {
+        Publisher {
+            claims: self.stay.claims(),
+            client: Some(self.stay.client()),
+            address: self.address,
+        }
+    }
+
+    /// Says who the client is, or shows a newer token.
+    pub(super) fn auth(&mut self, id: Option<&RawValue>, token: &str, session: Option<&str>) {
+        let (app, address) = (self.app.clone(), self.address);
+        let (id, token) = (owned(id), token.to_owned());
+        let session = session.map(str::to_owned);
+        self.running = Some(Box::pin(async move {
+            match verify(&app, address, &token).await {
+                Ok(claims) => Done::Verified {
+                    claims,
+                    session,
+                    id,
+                },
+                Err(problem) => {
+                    app.stats.refused(&problem);
+                    Done::Reply(error_json(id.as_deref(), &problem))
+                }
+            }
+        }));
+    }
+
+    /// The client is who its token says.
+    pub(super) fn become_known(
+        &mut self,
+        id: Option<&RawValue>,
+        claims: &Arc<Claims>,
+        session: Option<&str>,
+    ) -> Result<(), Problem> {
+        let known = self.stay.claims();
+        let same = known.user == claims.user && !known.is_anonymous();
+        if !same && !known.is_anonymous() {
+            return Err(Problem::new(
+                Code::Forbidden,
+                "a connection is one user's: open another one for another user",
+            ));
+        }
+        let before = session.and_then(|text| session_of(&self.app, text, claims));
+        // Who was nobody is somebody else from here on: others may know what nobody's session was.
+        let client = match same {
+            true => self.stay.client(),
+            false => before.unwrap_or_else(|| self.app.new_client()),
+        };
+        self.app.check_revoked(claims, Some(client))?;
+        if client != self.stay.client() {
+            self.membership = None;
+            self.feed.set_reader(client);
+        }
+        self.stay.change(client, claims);
+        self.auth_by = None;
+        // A newer token may have been shown elsewhere: what is in force is told.
+        let claims = self.stay.claims();
+        let session = session::sign(&self.app, client, &claims);
+        self.say(&Notice::Identified {
+            id,
+            identity: identity(client, &session, &claims),
+        });
+        self.look_at_rights();
+        Ok(())
+    }
+}
