@@ -143,6 +143,7 @@ async fn two_thousand_clients_come_and_go() {
     let server = limited(|limits| {
         limits.presence_lease = Duration::from_secs(1);
         limits.subscribes_per_address = 0;
+        limits.streams_per_user = 10_000;
     })
     .await;
     let mut watcher = watcher(&server, "").await;
