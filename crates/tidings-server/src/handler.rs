@@ -195,11 +195,7 @@ async fn open(
     let reading = async {
         let name = name.transpose()?;
         let query = query(head)?;
-        let mut who = identify(app, head, &query, None).await?;
-        if wishes.upgrade {
-            // A stream is a client; others are one when they say which.
-            who.client.get_or_insert_with(|| app.new_client());
-        }
+        let who = identify(app, head, &query, None).await?;
         Reading::from_url(app, name, &query, &head.headers, wishes, who)
     };
     if wishes.upgrade {

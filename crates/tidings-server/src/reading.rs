@@ -208,6 +208,10 @@ impl Reading {
 
     fn check(mut self, app: &App) -> Result<Self, Problem> {
         let limits = app.limits();
+        if matches!(self.transport, Transport::Sse | Transport::WebSocket) {
+            // A stream is a client; others are one when they say which.
+            self.who.client.get_or_insert_with(|| app.new_client());
+        }
         for wanted in &mut self.channels {
             wanted.name = own_inbox(wanted.name.clone(), &self.who.claims, self.who.client)?;
         }

@@ -23,10 +23,6 @@ pub async fn start(
     head: &request::Parts,
     reading: Reading,
 ) -> Result<Reply, Problem> {
-    let mut reading = reading;
-    if reading.transport == Transport::Sse {
-        reading.who.client.get_or_insert_with(|| app.new_client());
-    }
     let claims = &reading.who.claims;
     charge_subscribes(app, claims, address(app, head), reading.channels.len())?;
     if let (Some(client), false) = (reading.who.client, reading.transport == Transport::Poll) {
