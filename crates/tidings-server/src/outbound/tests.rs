@@ -282,12 +282,16 @@ async fn an_answer_is_kept_for_a_while() {
         (NOW + 59, self::ask(&joined), true),
         (NOW + 60, self::ask(&COOKIE), true),
         (NOW + 599, self::ask(&COOKIE), true),
-        // It ends sooner than it would be kept.
-        (NOW + 600, self::ask(&COOKIE), true),
-        (NOW + 600, self::ask(&COOKIE), true),
+        (NOW + 599, self::ask(&COOKIE), false),
     ] {
         assert_eq!(asked_at(now, ask).await, expected, "{now} {ask:?}");
     }
+    // It ends sooner than it would be kept.
+    let ended = authorizer.ask(&ask(&COOKIE), NOW + 600).await;
+    assert!(
+        matches!(ended, Err(AuthorizerError::Unavailable(_))),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test]
