@@ -1,6 +1,8 @@
 //! Thousands join a channel and leave it, and a hundred look on: each is told all of it once and in order, or
 //! what it was not told, and nothing is done more than once.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 

@@ -227,6 +227,17 @@ impl Verifier {
         Ok(count)
     }
 
+    /// Takes the keys that another verifier has fetched for the same issuers from the same places:
+    /// nobody has to wait until they are fetched anew.
+    pub fn keep_keys_of(&self, other: &Self) {
+        for held in &self.issuers {
+            let same = |known: &&Held| known.issuer.is_fetched_like(&held.issuer);
+            if let Some(known) = other.issuers.iter().find(same) {
+                held.keys.store(known.keys.load_full());
+            }
+        }
+    }
+
     fn issuer_of(&self, payload: &Map<String, Value>) -> Result<(usize, &Held), TokenError> {
         let named = match payload.get("iss") {
             None => None,
@@ -240,6 +251,16 @@ impl Verifier {
         of(named)
             .or_else(|| of(None))
             .ok_or(TokenError::UnknownIssuer)
+    }
+}
+
+impl Issuer {
+    fn is_fetched_like(&self, other: &Self) -> bool {
+        let remote = |issuer: &Self| match &issuer.keys {
+            KeySource::Remote { url, algorithm } => Some((url.clone(), *algorithm)),
+            KeySource::Static(_) => None,
+        };
+        self.issuer == other.issuer && remote(self).is_some() && remote(self) == remote(other)
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Limits {
     pub streams_per_client: usize,
     /// Streams and waiting polls that the clients of one user have at once. More: 429.
     pub streams_per_user: usize,
+    /// Streams and waiting polls that come from one address, also where a proxy says it. More: 429.
+    pub streams_per_address: usize,
     /// Channels that the server holds or remembers. More: 503.
     pub channels: usize,
     /// Bytes that all channels retain together. More: 503.
@@ -183,6 +185,7 @@ impl Default for Limits {
             channels_per_connection: 128,
             streams_per_client: 64,
             streams_per_user: 1_000,
+            streams_per_address: 20_000,
             channels: 1_000_000,
             history_bytes: 1 << 30,
             wait: Duration::from_secs(55),

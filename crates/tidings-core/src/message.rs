@@ -142,6 +142,8 @@ pub struct Draft {
     pub close: bool,
     /// Idempotency key.
     pub key: Option<Box<str>>,
+    /// Whose the key is: no two parties have one text here, and none holds a line feed.
+    pub party: Option<Box<str>>,
     /// What it is about, where its channel gives slow readers the newest about each thing.
     pub topic: Option<Box<str>>,
     /// Who sends it.
@@ -160,6 +162,7 @@ impl Draft {
             ephemeral: false,
             close: false,
             key: None,
+            party: None,
             topic: None,
             from: Sender::default(),
             exclude: None,

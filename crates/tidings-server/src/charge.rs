@@ -1,9 +1,10 @@
 //! What publishing costs: messages, bytes and deliveries, by client, user and address. A backend
 //! with a key is not bounded here: it is the application itself.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use tidings_core::{Claims, Draft};
+use tidings_core::{ChannelName, Claims, Draft};
 use tidings_protocol::{Code, Problem};
 
 use crate::address::AddressKey;
@@ -11,23 +12,38 @@ use crate::app::App;
 use crate::publish::Publisher;
 use crate::quota::{Key, Quota};
 
-/// Charges for messages before they are published.
+/// Charges for messages before they are published: the publisher first, so that one who may not pays
+/// nothing of what all share in a channel.
 pub fn charge(app: &App, publisher: &Publisher, drafts: &[Draft]) -> Result<(), Problem> {
-    let now = app.monotonic();
+    let bytes = drafts.iter().map(payload_bytes).sum();
+    charge_publisher(app, publisher, drafts.len(), bytes)?;
+    let mut channels: HashMap<&ChannelName, u32> = HashMap::new();
     for draft in drafts {
-        let rate = app.hub.rules(&draft.channel).publish_rate;
+        *channels.entry(&draft.channel).or_default() += 1;
+    }
+    for (channel, messages) in channels {
+        let rate = app.hub.rules(channel).publish_rate;
         app.quotas
-            .take_from_channel(&draft.channel, rate, now)
+            .take_from_channel(channel, rate, messages, app.monotonic())
             .map_err(|after| too_many("messages to this channel", after))?;
     }
+    Ok(())
+}
+
+/// Charges a publisher, whatever becomes of the messages.
+pub fn charge_publisher(
+    app: &App,
+    publisher: &Publisher,
+    messages: usize,
+    bytes: usize,
+) -> Result<(), Problem> {
     if !is_bounded(app, publisher) {
         return Ok(());
     }
-    let messages = number(drafts.len());
-    let bytes = number(drafts.iter().map(payload_bytes).sum());
+    let now = app.monotonic();
     for key in keys(publisher) {
         let take = |quota, cost, what| {
-            let taken = app.quotas.take(quota, key, cost, now);
+            let taken = app.quotas.take(quota, key, number(cost), now);
             taken.map_err(|after| too_many(what, after))
         };
         take(Quota::Publishes, messages, "messages")?;

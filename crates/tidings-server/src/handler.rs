@@ -104,6 +104,7 @@ async fn batch<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body: &mut
     let who = identify(app, head, &query, None).await?;
     let body = request_body::read(body, app.limits().body_bytes, app.limits()).await?;
     let publisher = Publisher::of(app, &who, head);
+    publisher.look_again(app)?;
     Ok(publish::batch(app, &publisher, &query, &body).await?.into())
 }
 
@@ -153,6 +154,8 @@ async fn channel<B: RequestBody>(
     // Before the body is waited for.
     publisher.may(app, &name)?;
     let body = message_body(app, &name, body).await?;
+    publisher.look_again(app)?;
+    publisher.may(app, &name)?;
     let answer = publish::one(app, &publisher, name, &query, &head.headers, body).await?;
     Ok(answer.into())
 }

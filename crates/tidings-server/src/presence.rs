@@ -11,7 +11,9 @@ use tidings_core::{Action, ChannelName, Claims, ClientId, Limits};
 use tidings_protocol::{Code, Problem, envelope, payload};
 
 use crate::app::App;
+use crate::charge::charge_publisher;
 use crate::identity::{Who, identify};
+use crate::publish::Publisher;
 use crate::query::invalid;
 use crate::reading::{own_inbox, query};
 use crate::reply::{Answer, json};
@@ -58,6 +60,13 @@ impl Joins {
             channels: channels.to_vec(),
             info,
         }))
+    }
+
+    /// Charges for what others are told of it.
+    pub fn charge(&self, app: &App, publisher: &Publisher) -> Result<(), Problem> {
+        let info = self.info.as_ref().map_or(0, |info| info.len());
+        let channels = self.channels.len();
+        charge_publisher(app, publisher, channels, channels * info)
     }
 
     /// For as long as a stream is open.

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, request};
 use tidings_core::{
-    Action, ChannelName, Claims, ClientId, Draft, EventName, Limits, Payload, PayloadKind, Sender,
+    Action, ChannelName, Claims, ClientId, Draft, EventName, Limits, Payload, PayloadKind, Realm,
+    Sender,
 };
 use tidings_protocol::command::{Batch, Outgoing, parse_body};
 use tidings_protocol::{Code, Problem, envelope, payload};
@@ -17,7 +18,7 @@ use crate::access::single;
 use crate::address::AddressKey;
 use crate::app::App;
 use crate::charge::{charge, delivered};
-use crate::identity::Who;
+use crate::identity::{Who, session};
 use crate::query::{Query, invalid};
 use crate::reading::own_inbox;
 use crate::reply::{Answer, json};
@@ -51,6 +52,39 @@ impl Publisher {
         Sender {
             client: self.client,
             user: self.claims.user.clone(),
+        }
+    }
+
+    /// Whose an idempotency key of theirs is.
+    fn party(&self) -> Option<Box<str>> {
+        let client = || self.client.map(|client| format!("\u{2}{client}").into());
+        session::bound_to(&self.claims)
+            .map(|party| party.as_ref().into())
+            .or_else(client)
+    }
+
+    /// Whether they may end or empty a channel: who may publish to it. An inbox is ended by whom it
+    /// belongs to, and by backends: others write there, too.
+    fn may_end(&self, app: &App, channel: &ChannelName) -> Result<(), Problem> {
+        if self.claims.is_admin() {
+            return Ok(());
+        }
+        if channel.realm() == Realm::Inbox && !self.claims.is_backend() {
+            app.may(Action::Subscribe, channel, &self.claims, self.client)?;
+        }
+        self.may(app, channel)
+    }
+
+    /// Whether they are still who they were when they were asked: a body takes its time.
+    pub fn look_again(&self, app: &App) -> Result<(), Problem> {
+        app.check_revoked(&self.claims, self.client)?;
+        let now_s = app.now().unix / 1000;
+        match self.claims.expires {
+            Some(expires) if expires <= now_s => Err(Problem::new(
+                Code::TokenExpired,
+                "the token ended while the request was on its way",
+            )),
+            _ => Ok(()),
         }
     }
 
@@ -93,12 +127,16 @@ pub async fn one(
         },
         ephemeral: query.flag("ephemeral")?.unwrap_or(false),
         close,
+        party: key.is_some().then(|| publisher.party()).flatten(),
         key: key.as_deref().map(check_key).transpose()?,
         topic: query.one("topic")?.map(check_topic).transpose()?,
         from: publisher.sender(),
         exclude: excluded(publisher, query.flag("echo")?, query.one("exclude")?)?,
         ..empty_draft(channel)
     };
+    if close {
+        publisher.may_end(app, &draft.channel)?;
+    }
     let draft = checked(app, draft)?;
     charge(app, publisher, std::slice::from_ref(&draft))?;
     publish(app, publisher, draft).await.map(json)
@@ -160,7 +198,7 @@ pub async fn clear(
     query: &Query,
 ) -> Result<Answer, Problem> {
     query.only(&["user", "ticket"])?;
-    publisher.may(app, &channel)?;
+    publisher.may_end(app, &channel)?;
     let position = app.hub.clear(&channel, app.now()).await?;
     let name = serde_json::to_string(channel.as_str()).expect("a string serialises");
     Ok(json(format!(
@@ -181,6 +219,7 @@ pub fn draft(app: &App, publisher: &Publisher, message: &Outgoing<'_>) -> Result
             message.encoding.as_deref(),
         )?),
         ephemeral: message.ephemeral,
+        party: message.key.is_some().then(|| publisher.party()).flatten(),
         key: message.key.as_deref().map(check_key).transpose()?,
         topic: message.topic.as_deref().map(check_topic).transpose()?,
         from: publisher.sender(),
@@ -261,7 +300,9 @@ pub fn too_large(channel: &ChannelName, max: usize) -> Problem {
 async fn publish(app: &App, publisher: &Publisher, draft: Draft) -> Result<String, Problem> {
     let channel = draft.channel.clone();
     let receipt = app.hub.publish(draft, app.now()).await?;
-    delivered(app, publisher, receipt.subscribers);
+    if !receipt.duplicate {
+        delivered(app, publisher, receipt.subscribers);
+    }
     if receipt.subscribers > 0 {
         readers_first().await;
     }

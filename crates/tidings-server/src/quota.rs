@@ -110,7 +110,7 @@ impl Quotas {
         }
     }
 
-    /// Takes one message from the bucket of a channel that takes `per_second` of them; 0: as many as
+    /// Takes messages from the bucket of a channel that takes `per_second` of them; 0: as many as
     /// come.
     ///
     /// # Errors
@@ -120,6 +120,7 @@ impl Quotas {
         &self,
         channel: &ChannelName,
         per_second: u32,
+        messages: u32,
         now: Millis,
     ) -> Result<(), Duration> {
         let second = Duration::from_secs(1);
@@ -128,7 +129,7 @@ impl Quotas {
         };
         let key = Key::Channel(channel);
         let hash = self.seed.hash_one((Quota::Publishes, key, per_second));
-        self.put(hash, now, |bucket| rate.take(bucket, 1, now))
+        self.put(hash, now, |bucket| rate.take(bucket, messages, now))
     }
 
     fn put(

@@ -19,6 +19,7 @@ use crate::access::single;
 use crate::app::App;
 use crate::identity::Who;
 use crate::presence::{Joins, Membership, PresenceWish};
+use crate::publish::Publisher;
 use crate::query::{Query, check_seconds, invalid};
 use crate::stats::Transport;
 
@@ -246,7 +247,7 @@ impl Reading {
         if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(invalid(format!("the channel `{}` stands twice", pair[0])));
         }
-        let Who { claims, client } = &self.who;
+        let Who { claims, client, .. } = &self.who;
         let denied: Vec<_> = self
             .channels
             .iter()
@@ -296,6 +297,14 @@ impl Reading {
         Ok(())
     }
 
+    /// Charges for what others are told of the reader.
+    pub fn charge_joins(&self, app: &App, head: &request::Parts) -> Result<(), Problem> {
+        match &self.joins {
+            Some(joins) => joins.charge(app, &Publisher::of(app, &self.who, head)),
+            None => Ok(()),
+        }
+    }
+
     /// Makes the reader a member for as long as its stream is open.
     pub async fn join(&self, app: &Arc<App>) -> Result<Option<Box<Membership>>, Problem> {
         match &self.joins {
@@ -331,7 +340,7 @@ impl Reading {
             let start =
                 self.rule
                     .resolve(&wanted.name, wanted.after.as_ref(), wanted.last, otherwise);
-            let Who { claims, client } = &self.who;
+            let Who { claims, client, .. } = &self.who;
             let history = app
                 .may(Action::History, &wanted.name, claims, *client)
                 .is_ok();

@@ -26,8 +26,10 @@ pub async fn start(
     let claims = &reading.who.claims;
     charge_subscribes(app, claims, address(app, head), reading.channels.len())?;
     if let (Some(client), false) = (reading.who.client, reading.transport == Transport::Poll) {
-        app.clients.have_room(client, claims, app.limits())?;
+        app.clients
+            .have_room(client, claims, reading.who.address, app.limits())?;
     }
+    reading.charge_joins(app, head)?;
     let mut feed = reading.open(app).await?;
     if reading.transport == Transport::Poll {
         reading.join_for_a_poll(app).await?;
@@ -89,8 +91,10 @@ pub async fn websocket(
         charge_subscribes(app, &reading.who.claims, address, reading.channels.len())?;
         if let Some(client) = reading.who.client {
             let claims = &reading.who.claims;
-            app.clients.have_room(client, claims, app.limits())?;
+            app.clients
+                .have_room(client, claims, reading.who.address, app.limits())?;
         }
+        reading.charge_joins(app, head)?;
         let feed = reading.open(app).await?;
         let membership = reading.join(app).await?;
         Ok(WebSocket::new(

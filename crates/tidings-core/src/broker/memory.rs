@@ -368,9 +368,9 @@ fn end(log: &mut Writer<'_, Message>, channel: &ChannelName, now: Now) -> Positi
 
 /// Keys are one publisher's own: two users may use the same one.
 fn scoped_key(key: &str, draft: &Draft) -> Box<str> {
-    // No user name holds a control character, so the two parts cannot run into each other.
-    match &draft.from.user {
-        Some(user) => format!("{user}\n{key}").into(),
+    // Neither part holds a line feed, so they cannot run into each other.
+    match &draft.party {
+        Some(party) => format!("{party}\n{key}").into(),
         None => key.into(),
     }
 }

@@ -10,6 +10,7 @@ use tidings_protocol::{Code, Problem};
 use tokio::time::Instant;
 
 use super::{Standing, Who};
+use crate::address::AddressKey;
 use crate::app::App;
 
 const SHARDS: usize = 16;
@@ -24,8 +25,20 @@ const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 #[derive(Default)]
 pub struct Clients {
     shards: [Mutex<HashMap<ClientId, Client>>; SHARDS],
-    /// Streams of each user that has some.
-    users: Mutex<HashMap<Arc<str>, usize>>,
+    /// Streams of each user and each address that has some.
+    owners: Mutex<HashMap<Owner, usize>>,
+}
+
+/// For whom streams are counted, besides their client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Owner {
+    User(Arc<str>),
+    Address(AddressKey),
+}
+
+fn owners(user: Option<&Arc<str>>, address: Option<AddressKey>) -> impl Iterator<Item = Owner> {
+    let user = user.cloned().map(Owner::User);
+    user.into_iter().chain(address.map(Owner::Address))
 }
 
 struct Client {
@@ -35,35 +48,47 @@ struct Client {
 
 impl Clients {
     /// Whether a client may open one more stream. Those that ask at the same moment may all be let
-    /// in: it bounds, and does not count to the last one.
+    /// in: it bounds, and does not count to the last one. A backend is bound by nothing of this.
     pub fn have_room(
         &self,
         client: ClientId,
         claims: &Claims,
+        address: Option<AddressKey>,
         limits: &Limits,
     ) -> Result<(), Problem> {
+        if claims.is_backend() {
+            return Ok(());
+        }
         let of_client = self
             .shard(client)
             .get(&client)
             .map_or(0, |c| c.signals.len());
-        let user = claims.user.as_ref();
-        let of_user = user.map_or(0, |user| lock(&self.users).get(user).copied().unwrap_or(0));
-        let (whose, max) = match () {
-            () if of_client >= limits.streams_per_client => ("client", limits.streams_per_client),
-            () if of_user >= limits.streams_per_user => ("user", limits.streams_per_user),
-            () => return Ok(()),
+        let mut full = (of_client >= limits.streams_per_client)
+            .then_some(("client", limits.streams_per_client));
+        let counted = lock(&self.owners);
+        for owner in owners(claims.user.as_ref(), address) {
+            let (whose, max) = match &owner {
+                Owner::User(_) => ("user", limits.streams_per_user),
+                Owner::Address(_) => ("address", limits.streams_per_address),
+            };
+            if counted.get(&owner).is_some_and(|streams| *streams >= max) {
+                full = Some((whose, max));
+            }
+        }
+        let Some((whose, max)) = full else {
+            return Ok(());
         };
         let detail = format!("one {whose} has at most {max} streams at once; end one first");
         Err(Problem::new(Code::TooManyRequests, detail))
     }
 
     /// Lets a client show a newer token, and wakes its streams; gives the claims that are in force.
-    pub fn renew(&self, client: ClientId, claims: &Arc<Claims>) -> Arc<Claims> {
+    pub fn renew(&self, client: ClientId, claims: &Arc<Claims>, now_s: u64) -> Arc<Claims> {
         let shard = self.shard(client);
         let Some(client) = shard.get(&client) else {
             return claims.clone();
         };
-        if client.standing.renew(claims) {
+        if client.standing.renew(claims, now_s) {
             client.wake();
         }
         client.standing.claims()
@@ -92,7 +117,14 @@ impl Clients {
     }
 
     /// A stream begins: of a client that is here already, or not yet.
-    fn enter(&self, id: ClientId, claims: &Arc<Claims>, signal: &Arc<Signal>) -> Arc<Standing> {
+    fn enter(
+        &self,
+        id: ClientId,
+        claims: &Arc<Claims>,
+        address: Option<AddressKey>,
+        signal: &Arc<Signal>,
+        now_s: u64,
+    ) -> Arc<Standing> {
         let mut shard = self.shard(id);
         let client = match shard.entry(id) {
             Entry::Occupied(entry) => {
@@ -100,7 +132,7 @@ impl Clients {
                 if client.standing.ended().is_some() {
                     // Those that were ended still have it; who comes now was let in anew.
                     client.standing = Arc::new(Standing::new(claims.clone()));
-                } else if client.standing.renew(claims) {
+                } else if client.standing.renew(claims, now_s) {
                     client.wake();
                 }
                 client
@@ -111,22 +143,30 @@ impl Clients {
             }),
         };
         client.signals.push(signal.clone());
-        if let Some(user) = &claims.user {
-            *lock(&self.users).entry(user.clone()).or_default() += 1;
+        let mut counted = lock(&self.owners);
+        for owner in owners(claims.user.as_ref(), address) {
+            *counted.entry(owner).or_default() += 1;
         }
         client.standing.clone()
     }
 
-    fn leave(&self, id: ClientId, user: Option<&Arc<str>>, signal: &Arc<Signal>) {
-        if let Some(user) = user {
-            let mut users = lock(&self.users);
-            if let Some(streams) = users.get_mut(user) {
+    fn leave(
+        &self,
+        id: ClientId,
+        user: Option<&Arc<str>>,
+        address: Option<AddressKey>,
+        signal: &Arc<Signal>,
+    ) {
+        let mut counted = lock(&self.owners);
+        for owner in owners(user, address) {
+            if let Some(streams) = counted.get_mut(&owner) {
                 *streams -= 1;
                 if *streams == 0 {
-                    users.remove(user);
+                    counted.remove(&owner);
                 }
             }
         }
+        drop(counted);
         let mut shard = self.shard(id);
         if let Entry::Occupied(mut entry) = shard.entry(id) {
             let signals = &mut entry.get_mut().signals;
@@ -159,8 +199,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Stay {
     app: Arc<App>,
     client: ClientId,
-    /// The user that it counts for.
+    /// The user and the address that it counts for.
     user: Option<Arc<str>>,
+    address: Option<AddressKey>,
     standing: Arc<Standing>,
     signal: Arc<Signal>,
     /// The versions of the standing and of the rules that it has seen; `None`: none since it came.
@@ -184,11 +225,14 @@ impl Stay {
     /// Begins with claims that were checked a moment ago.
     pub fn new(app: &Arc<App>, client: ClientId, who: &Who, signal: &Arc<Signal>) -> Self {
         let claims = &who.claims;
-        let standing = app.clients.enter(client, claims, signal);
+        let standing =
+            app.clients
+                .enter(client, claims, who.address, signal, app.now().unix / 1000);
         let mut stay = Self {
             app: app.clone(),
             client,
             user: claims.user.clone(),
+            address: who.address,
             seen: None,
             standing,
             signal: signal.clone(),
@@ -214,13 +258,15 @@ impl Stay {
 
     /// The stream is another client's from now on.
     pub fn change(&mut self, client: ClientId, claims: &Arc<Claims>) {
+        let now_s = self.app.now().unix / 1000;
         if client == self.client {
-            self.app.clients.renew(client, claims);
+            self.app.clients.renew(client, claims, now_s);
         } else {
-            let standing = self.app.clients.enter(client, claims, &self.signal);
+            let clients = &self.app.clients;
+            let standing = clients.enter(client, claims, self.address, &self.signal, now_s);
             self.app
                 .clients
-                .leave(self.client, self.user.as_ref(), &self.signal);
+                .leave(self.client, self.user.as_ref(), self.address, &self.signal);
             self.user = claims.user.clone();
             (self.client, self.standing) = (client, standing);
         }
@@ -239,6 +285,11 @@ impl Stay {
         }
         self.seen = None;
         self.look_at_the_clock();
+    }
+
+    /// Whether it has ended, told or not.
+    pub fn is_over(&self) -> bool {
+        self.standing.ended().is_some() || self.expires.is_some_and(|at| Instant::now() >= at)
     }
 
     /// What has happened since it was last asked, one thing at a time.
@@ -272,12 +323,15 @@ impl Stay {
         }
     }
 
-    /// A key has no end of its own: it ends when it is taken out of the configuration.
+    /// What has no end of its own, a key or what an open server believes, ends when that is so no
+    /// longer.
     fn key_is_gone(&self) -> Option<Problem> {
         let claims = self.standing.claims();
-        let by_key = claims.is_backend() && claims.expires.is_none();
-        let gone = by_key && !self.app.policy().auth.keys.hold(&claims);
-        gone.then(|| Problem::new(Code::Revoked, "the key is not one of the server's any more"))
+        let policy = self.app.policy();
+        let endless = claims.expires.is_none() && !claims.is_anonymous() && !policy.auth.open;
+        let gone = endless && !policy.auth.keys.hold(&claims);
+        let detail = "the key is not one of the server's any more, or it now asks who comes";
+        gone.then(|| Problem::new(Code::Revoked, detail))
     }
 
     fn look_at_the_clock(&mut self) {
@@ -294,6 +348,6 @@ impl Drop for Stay {
     fn drop(&mut self) {
         self.app
             .clients
-            .leave(self.client, self.user.as_ref(), &self.signal);
+            .leave(self.client, self.user.as_ref(), self.address, &self.signal);
     }
 }

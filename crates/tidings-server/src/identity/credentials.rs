@@ -43,14 +43,13 @@ impl<'a> Credentials<'a> {
         }
         let ambient = is_ambient(&head.headers)?;
         let explicit = bearer.or(protocol);
-        let cookie = || {
-            auth.cookie
-                .as_deref()
-                .and_then(|name| cookie(&head.headers, name))
+        let cookie = || match &auth.cookie {
+            Some(name) => cookie(&head.headers, name),
+            None => Ok(None),
         };
         let token = match explicit.is_some() || ticket.is_some() || !ambient {
             true => explicit,
-            false => cookie(),
+            false => cookie()?,
         };
         Ok(Self {
             token,
@@ -119,9 +118,9 @@ fn is_ambient(headers: &HeaderMap) -> Result<bool, Problem> {
     Ok(single(headers, &SEC_FETCH_SITE)? == Some("same-origin"))
 }
 
-/// The value of a cookie (RFC 6265 section 5.4). One that stands twice is none: whoever could set the other may
-/// not choose between them.
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// The value of a cookie (RFC 6265 section 5.4). One that stands twice is refused: whoever could set
+/// the other may neither choose between them nor make somebody nobody.
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
     let lines = headers.get_all(header::COOKIE).iter();
     let mut values = lines
         .filter_map(|line: &HeaderValue| line.to_str().ok())
@@ -129,8 +128,14 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .filter_map(|pair| pair.trim().split_once('='))
         .filter(|(key, _)| *key == name)
         .map(|(_, value)| value.trim_matches('"'));
-    let value = values.next()?;
-    (values.next().is_none() && !value.is_empty()).then_some(value)
+    let value = values.next();
+    if values.next().is_some() {
+        return Err(Problem::new(
+            Code::BadRequest,
+            format!("the cookie {name} stands twice: delete one of them"),
+        ));
+    }
+    Ok(value.filter(|value| !value.is_empty()))
 }
 
 /// Who asks, as an open server believes it.
@@ -171,13 +176,13 @@ mod tests {
     fn cookies() {
         let of = |lines: &[&str]| {
             let lines: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
-            cookie(&headers(&lines), "t").map(str::to_owned)
+            cookie(&headers(&lines), "t").map(|found| found.map(str::to_owned))
         };
-        assert_eq!(of(&["a=1; t=x; b=2"]), Some("x".into()));
-        assert_eq!(of(&["t=\"x\""]), Some("x".into()));
-        assert_eq!(of(&["t=x; t=y"]), None);
-        assert_eq!(of(&["t=x", "t=x"]), None);
-        assert_eq!(of(&["tt=x; T=y", "t="]), None);
+        assert_eq!(of(&["a=1; t=x; b=2"]), Ok(Some("x".into())));
+        assert_eq!(of(&["t=\"x\""]), Ok(Some("x".into())));
+        assert!(of(&["t=x; t=y"]).is_err());
+        assert!(of(&["t=x", "t=x"]).is_err());
+        assert_eq!(of(&["tt=x; T=y", "t="]), Ok(None));
     }
 
     #[test]

@@ -93,6 +93,8 @@ pub struct Who {
     pub claims: Arc<Claims>,
     /// The client that they were before and are again.
     pub client: Option<ClientId>,
+    /// Where they are.
+    pub address: Option<AddressKey>,
 }
 
 impl Who {
@@ -101,6 +103,7 @@ impl Who {
         Self {
             claims: Arc::new(Claims::anonymous()),
             client: None,
+            address: None,
         }
     }
 
@@ -126,15 +129,15 @@ pub async fn identify(
         Some(text) => Some(ticket::redeem(app, head, text).await?),
         None => None,
     };
-    let token = given
-        .token
-        .or(held.as_ref().and_then(|held| held.token.as_deref()));
-    let claims = match (
-        token,
-        held.as_ref()
-            .and_then(|held| held.user.as_deref())
-            .or(given.user),
-    ) {
+    let of_ticket = |get: fn(&ticket::Held) -> Option<&str>| held.as_ref().and_then(get);
+    let token = given.token.or(of_ticket(|held| held.token.as_deref()));
+    let believed = of_ticket(|held| held.user.as_deref()).or(given.user);
+    if believed.is_some() && !policy.auth.open {
+        let detail =
+            "the ticket is of a time when everybody was believed: get another one, with a token";
+        return Err(Problem::new(Code::Unauthorized, detail));
+    }
+    let claims = match (token, believed) {
         (Some(token), _) if policy.auth.leaves_tokens_to_the_application(token) => {
             ask(app, head, &given, Some(token)).await?
         }
@@ -150,6 +153,7 @@ pub async fn identify(
     let who = Who {
         client: session.and_then(|session| session_of(app, session, &claims)),
         claims,
+        address: address(app, head),
     };
     app.check_revoked(&who.claims, who.client)?;
     Ok(who)
@@ -162,10 +166,13 @@ fn guest(app: &App, head: &request::Parts, session: Option<&str>) -> Result<Who,
         None => Claims::anonymous(),
     };
     let session = session.or(credentials::session(&head.headers)?);
-    Ok(Who {
+    let who = Who {
         client: session.and_then(|session| session_of(app, session, &claims)),
         claims: Arc::new(claims),
-    })
+        address: None,
+    };
+    app.check_revoked(&who.claims, who.client)?;
+    Ok(who)
 }
 
 /// Checks a token or key. Who guesses is told to wait; who knows, never: many share an address.

@@ -40,7 +40,9 @@ pub async fn answer_session(
     let who = identify(app, head, query, session).await?;
     let client = who.client.unwrap_or_else(|| app.new_client());
     // A newer token may have been shown before: what is in force is told.
-    let claims = app.clients.renew(client, &who.claims);
+    let claims = app
+        .clients
+        .renew(client, &who.claims, app.now().unix / 1000);
     let session = sign(app, client, &claims);
     Ok(json(identity(client, &session, &claims).to_json()))
 }
@@ -55,9 +57,9 @@ pub fn sign(app: &App, client: ClientId, claims: &Claims) -> String {
         .sign(client, bound.as_deref(), now_s)
 }
 
-/// To whom a session is bound. A token without a user is somebody else than nobody, and no user is
+/// To whom a session is bound, and whose keys are: one text for each party, none for nobody. A token without a user is somebody else than nobody, and no user is
 /// called as a key is here: their names hold no control character.
-fn bound_to(claims: &Claims) -> Option<Cow<'_, str>> {
+pub fn bound_to(claims: &Claims) -> Option<Cow<'_, str>> {
     match (&claims.user, &claims.role) {
         (Some(user), _) => Some(Cow::Borrowed(user)),
         (None, Role::Anonymous) => None,

@@ -40,11 +40,12 @@ impl Standing {
     /// Takes what a token says that came now. One that was issued before the one that is known
     /// changes nothing: the refresh of one stream is not undone by the reconnect of another. True:
     /// it was taken.
-    pub fn renew(&self, claims: &Arc<Claims>) -> bool {
+    pub fn renew(&self, claims: &Arc<Claims>, now_s: u64) -> bool {
         let mut state = self.lock();
         let older =
             matches!((claims.issued, state.claims.issued), (Some(new), Some(known)) if new < known);
-        if older || state.claims == *claims {
+        let holds = state.claims.expires.is_none_or(|expires| now_s < expires);
+        if older && holds || state.claims == *claims {
             return false;
         }
         state.claims = claims.clone();

@@ -14,8 +14,10 @@ use tidings_protocol::{Code, Problem};
 use super::{Credentials, identify, session};
 use crate::access::single;
 use crate::app::App;
+use crate::charge::charge_subscribes;
 use crate::query::Query;
 use crate::reply::{Answer, json as json_answer};
+use crate::via::address;
 
 /// How long a ticket of a token without an end is good.
 const DAY_MS: u64 = 24 * 3600 * 1000;
@@ -47,7 +49,8 @@ pub async fn answer_ticket(
         let detail = "a ticket stands for a browser's token; a backend sends its key itself";
         return Err(Problem::new(Code::Forbidden, detail));
     }
-    let policy = app.policy();
+    charge_subscribes(app, &who.claims, address(app, head), 1)?;
+    let policy = app.policy().clone();
     let given = Credentials::of(head, query, &policy.auth)?;
     if given.token.is_none() && given.user.is_none() && !who.claims.is_anonymous() {
         let detail = "what the application said of this request's cookies cannot stand in a ticket: send the cookies themselves";

@@ -50,6 +50,11 @@ impl Tokens {
         })
     }
 
+    /// Takes over the keys that others have fetched.
+    pub fn keep_keys_of(&self, other: &Self) {
+        self.verifier.keep_keys_of(&other.verifier);
+    }
+
     /// Whether there is no issuer.
     pub fn is_empty(&self) -> bool {
         self.verifier.is_empty()

@@ -111,6 +111,10 @@ impl Session for LongPoll {
         self.early.len() < self.app.limits().head_bytes
     }
 
+    fn is_over(&self) -> bool {
+        self.stay.is_over()
+    }
+
     fn deadline(&self) -> Instant {
         let news = self.stay.deadline();
         news.map_or(self.until, |news| news.min(self.until))

@@ -55,6 +55,11 @@ pub trait Session {
     /// Bytes that were held back have left the socket: the peer reads.
     fn drained(&mut self) {}
 
+    /// The client's right has ended: what it has not taken yet is not for it any more.
+    fn is_over(&self) -> bool {
+        false
+    }
+
     /// When it wants to be asked again whatever happens.
     fn deadline(&self) -> Instant;
 

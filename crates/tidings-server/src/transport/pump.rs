@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tidings_core::Limits;
 use tokio::io::ReadBuf;
@@ -20,6 +21,9 @@ use crate::stats::{Transport, TransportStats};
 
 /// Bytes read at once. They live on the stack: an idle connection holds no read buffer.
 const READ_BYTES: usize = 8 << 10;
+
+/// How often a wire that takes nothing is looked at for the end of its client's right.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Reads in a row.
 const READ_TURN: usize = 8;
@@ -127,6 +131,9 @@ impl<W: Wire, S: Session> Pump<'_, W, S> {
                 self.app.stats.write_timeouts.add(1);
                 return Poll::Ready(End::Cut);
             }
+            if self.blocked_since.is_some() && self.session.is_over() {
+                return Poll::Ready(End::Cut);
+            }
         }
     }
 
@@ -199,7 +206,8 @@ impl<W: Wire, S: Session> Pump<'_, W, S> {
     fn timer_fired(&mut self, cx: &mut Context<'_>) -> bool {
         // A session can say nothing while the wire is full: its deadline would fire for ever.
         let due = match self.blocked_since {
-            Some(since) => since + self.app.limits().write_time,
+            // It is not woken for news either, so it looks now and then whether it is still wanted.
+            Some(since) => (since + self.app.limits().write_time).min(Instant::now() + LOOK),
             None => self.session.deadline(),
         };
         // Only ever moved to an earlier time: a later one is found when the timer fires.

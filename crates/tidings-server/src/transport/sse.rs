@@ -247,6 +247,10 @@ impl Session for Sse {
         true
     }
 
+    fn is_over(&self) -> bool {
+        self.stay.is_over()
+    }
+
     fn deadline(&self) -> Instant {
         let due = self.spoke + self.app.limits().heartbeat;
         self.stay.deadline().map_or(due, |news| news.min(due))

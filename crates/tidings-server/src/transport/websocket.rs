@@ -382,6 +382,11 @@ impl WebSocket {
             }
             if let Delivery::Closed(key, _) = delivery {
                 // It is read no more, and may be subscribed to anew.
+                if let (Some(membership), Some(ended)) =
+                    (&mut self.membership, self.feed.channel(*key))
+                {
+                    membership.retain(|channel| channel != ended);
+                }
                 self.feed.remove(*key);
                 self.has_ended = true;
             }
@@ -514,6 +519,10 @@ impl Session for WebSocket {
 
     fn drained(&mut self) {
         self.heard = Instant::now();
+    }
+
+    fn is_over(&self) -> bool {
+        self.stay.is_over()
     }
 
     fn deadline(&self) -> Instant {

@@ -146,7 +146,17 @@ impl Reload {
             Ok(loaded) => loaded,
             Err(faults) => return refuse(&faults.0),
         };
-        if let Err(error) = apply(&self.parts, &loaded.config) {
+        // Where it listens is as it was: what is allowed there must go by that.
+        let mut next = loaded.config.clone();
+        next.listen = self.started.listen;
+        next.admin = self.started.admin.clone();
+        if next.is_open() && !next.insecure && !is_loopback(next.listen) {
+            return tracing::error!(
+                listen = %next.listen,
+                "not reloaded, all stays as it was: without tokens, keys and auth.authorize everybody who reaches this address could read and publish; restart the server to listen elsewhere, or set insecure = true"
+            );
+        }
+        if let Err(error) = apply(&self.parts, &next) {
             return tracing::error!("not reloaded, all stays as it was: {error:#}");
         }
         warn_of(&loaded.warnings);

@@ -132,6 +132,7 @@ impl WebSocket {
         Who {
             claims: self.stay.claims(),
             client: Some(self.stay.client()),
+            address: self.address,
         }
     }
 
@@ -144,6 +145,9 @@ impl WebSocket {
         let who = self.who();
         let channel = own_inbox(ChannelName::parse(channel)?, &who.claims, who.client)?;
         let joins = Joins::of(&self.app, &who, std::slice::from_ref(&channel), wish)?;
+        if let Some(joins) = &joins {
+            joins.charge(&self.app, &self.publisher())?;
+        }
         let mut channels = vec![channel];
         if wish.reads {
             channels.push(channels[0].presence());
@@ -229,7 +233,9 @@ impl WebSocket {
             let id = id.as_deref();
             Done::Reply(match app.hub.publish(draft, app.now()).await {
                 Ok(receipt) => {
-                    delivered(&app, &publisher, receipt.subscribers);
+                    if !receipt.duplicate {
+                        delivered(&app, &publisher, receipt.subscribers);
+                    }
                     let receipt = Receipt {
                         channel: &channel,
                         receipt,
@@ -290,7 +296,7 @@ impl WebSocket {
             opened,
         } = subscribed;
         // A right that ended while the channel was opened was looked for where it was not yet.
-        let Who { claims, client } = self.who();
+        let Who { claims, client, .. } = self.who();
         if let Err(problem) = self.app.may(rights::Subscribe, &channel, &claims, client) {
             return self.refuse(id, &problem);
         }

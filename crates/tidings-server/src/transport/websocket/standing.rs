@@ -98,6 +98,9 @@ impl WebSocket {
         };
         self.app.check_revoked(claims, Some(client))?;
         if client != self.stay.client() {
+            self.app
+                .clients
+                .have_room(client, claims, self.address, self.app.limits())?;
             self.membership = None;
             self.feed.set_reader(client);
         }

@@ -162,6 +162,7 @@ limits! {
     channels_per_connection: Count(1..=1_000_000), "Channels that one connection reads. More: 400, on a WebSocket an error.";
     streams_per_client: Count(1..=1_000_000), "Streams and waiting polls that one client has at once. More: 429.";
     streams_per_user: Count(1..=100_000_000), "Streams and waiting polls that the clients of one user have at once. More: 429.";
+    streams_per_address: Count(1..=100_000_000), "Streams and waiting polls that come from one address, also where a proxy says it. More: 429.";
     channels: Count(1..=1_000_000_000), "Channels that the server holds or remembers. More: 503.";
     history_bytes: Bytes(KIB..=1024 * GIB), "Bytes that all channels retain together. More: 503.";
     wait: Time(1..=DAY), "The longest wait of a long poll; a longer one is shortened to it.";

@@ -129,6 +129,15 @@ impl Config {
     /// The rules of all channels.
     pub fn rulebook(&self) -> Rulebook {
         let mut rules = Rulebook::new(self.everywhere());
+        if !self.is_open() {
+            // The figures of the server are nobody's business whose token does not name them, however
+            // open its channels are.
+            let own = Rules {
+                may: May::BY_TOKEN,
+                ..self.everywhere()
+            };
+            rules.set("$", own);
+        }
         for (name, namespace) in &self.namespaces {
             rules.set(name, namespace.clone());
         }

@@ -28,8 +28,10 @@ const RULES: [&str; 4] = [
 /// What differs.
 pub fn compare(old: &Config, new: &Config) -> Changes {
     let mut changes = Changes::default();
+    // TLS itself is there from the start or not; which certificate it has can be exchanged.
+    let other_tls = old.tls.cert.is_some() != new.tls.cert.is_some();
     for key in KEYS.iter().filter(|key| !(key.same)(old, new)) {
-        match needs_restart(key) {
+        match needs_restart(key) || (other_tls && key.table() == "tls") {
             true => changes.restart.push(key.path),
             false => changes.live.push(key.path.to_owned()),
         }
@@ -46,7 +48,9 @@ pub fn compare(old: &Config, new: &Config) -> Changes {
 
 fn needs_restart(key: &Key) -> bool {
     match key.path {
-        "listen" | "workers" | "log.format" | "admin.listen" | "tls.redirect" => true,
+        "listen" | "workers" | "compression" | "log.format" | "admin.listen" | "tls.redirect" => {
+            true
+        }
         rule if RULES.contains(&rule) => false,
         _ => matches!(key.table(), "limits" | "proxy"),
     }
