@@ -144,12 +144,18 @@ async fn a_cookie_counts_for_pages_that_may_come_alone() {
 }
 
 #[tokio::test]
-async fn a_cookie_that_stands_twice_or_is_of_another_name_is_none() {
+async fn a_cookie_of_another_name_is_none_and_one_that_stands_twice_is_refused() {
     let server = keyed().await;
     let (good, origin) = (token("alice"), format!("Origin: {ORIGIN}\r\n"));
-    for cookies in [
+    for twice in [
         format!("Cookie: {COOKIE}={good}; {COOKIE}={good}\r\n"),
         format!("Cookie: {COOKIE}=x\r\nCookie: {COOKIE}={good}\r\n"),
+    ] {
+        let headers = format!("{origin}{twice}");
+        let answer = ask(&server, ("GET", "/channels/x", ""), &headers).await;
+        assert_eq!(told(&answer), is(400, "bad_request"), "{twice}");
+    }
+    for cookies in [
         format!("Cookie: x{COOKIE}={good}\r\n"),
         format!("Cookie: {}={good}\r\n", COOKIE.to_uppercase()),
         format!("Cookie: a=b,{COOKIE}={good}\r\n"),

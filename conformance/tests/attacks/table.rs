@@ -35,7 +35,7 @@ const IDENTITY: &[Row] = &[
           expected: "the cookie does not count: 401 unless a token or key is sent on purpose",
           seen_at: "CWE-352",
           proof: &["conformance/tests/attacks/origins.rs: a_cookie_counts_for_pages_that_may_come_alone",
-                   "conformance/tests/attacks/origins.rs: a_cookie_that_stands_twice_or_is_of_another_name_is_none"] },
+                   "conformance/tests/attacks/origins.rs: a_cookie_of_another_name_is_none_and_one_that_stands_twice_is_refused"] },
     Row { attack: "JWT: alg none, another algorithm of the key, empty signature, JWE, nested, crit; by header, cookie, subprotocol, command",
           expected: "401 unauthorized, on a WebSocket 4021; the key says its algorithm, the token never; never a fall to anonymous",
           seen_at: "CVE-2015-9235; CVE-2016-10555; CVE-2024-54150",

@@ -111,6 +111,6 @@ fn number(count: usize) -> u32 {
 }
 
 fn too_many(what: &str, after: Duration) -> Problem {
-    let detail = format!("too many {what} in too little time; wait as long as Retry-After says");
+    let detail = format!("too many {what} in too little time; wait as long as this answer says");
     Problem::new(Code::TooManyRequests, detail).after(after)
 }

@@ -67,7 +67,8 @@ fn config_command(args: &ConfigArgs) -> ExitCode {
     };
     // What is printed may be meant for another machine; what is checked is meant to run.
     if !args.print()
-        && let Err(error) = tls::keys(&loaded.config.tls)
+        && let Err(error) =
+            tls::keys(&loaded.config.tls).and_then(|_| policy::check(&loaded.config))
     {
         complain(format!("error: {error:#}"));
         return refused();

@@ -137,8 +137,11 @@ impl<'a> Attempt<'a> {
         if !self.inner.identity.renew(self.authorization.as_ref()) {
             return None;
         }
-        self.authorization = self.inner.identity.authorization().await.ok()?;
-        self.authorization.clone()
+        let newer = self.inner.identity.authorization().await.ok()?;
+        // The same one again renews nothing.
+        let renews = newer != self.authorization;
+        self.authorization = newer;
+        self.authorization.clone().filter(|_| renews)
     }
 
     /// Shows the token of now, and learns as which client (`POST /session`).

@@ -207,7 +207,8 @@ pub struct Stay {
     /// The versions of the standing and of the rules that it has seen; `None`: none since it came.
     seen: Option<(u32, u32)>,
     expires: Option<Instant>,
-    warned: bool,
+    /// The end that it was warned of.
+    warned: Option<u64>,
 }
 
 /// What a stream has to act on.
@@ -237,7 +238,7 @@ impl Stay {
             standing,
             signal: signal.clone(),
             expires: None,
-            warned: false,
+            warned: None,
         };
         stay.look_again();
         if app.stopping() {
@@ -308,16 +309,18 @@ impl Stay {
             let detail = "the token has ended: come back with a new one";
             return Some(News::Ended(Problem::new(Code::TokenExpired, detail)));
         }
-        if left > Limits::EXPIRING || std::mem::replace(&mut self.warned, true) {
+        let end = self.standing.claims().expires;
+        if left > Limits::EXPIRING || self.warned == end {
             return None;
         }
+        self.warned = end;
         Some(News::Expiring(left.as_millis() as u64))
     }
 
     /// When there will be news without anybody's doing.
     pub fn deadline(&self) -> Option<Instant> {
         let expires = self.expires?;
-        match self.warned {
+        match self.warned == self.standing.claims().expires {
             true => Some(expires),
             false => Some(expires.checked_sub(Limits::EXPIRING).unwrap_or(expires)),
         }
@@ -336,7 +339,6 @@ impl Stay {
 
     fn look_at_the_clock(&mut self) {
         let now_ms = self.app.now().unix;
-        self.warned = false;
         self.expires = self.standing.claims().expires.map(|expires| {
             let left = expires.saturating_mul(1000).saturating_sub(now_ms);
             Instant::now() + Duration::from_millis(left).min(FAR)

@@ -103,7 +103,13 @@ impl Sse {
     /// Acts on what has happened to the client.
     fn hear(&mut self, news: News, out: &mut Outbox) {
         match news {
-            News::Ended(problem) => self.fail(&problem, out),
+            News::Ended(problem) => {
+                if let Some(membership) = &mut self.membership {
+                    // It does not come back by itself.
+                    membership.say_goodbye();
+                }
+                self.fail(&problem, out);
+            }
             News::Expiring(in_ms) => out.push(sse::notice(None, None, &Notice::Expiring { in_ms })),
             News::Rights => self.look_at_rights(out),
         }

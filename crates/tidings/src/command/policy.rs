@@ -33,6 +33,19 @@ pub fn policy(config: &Config, random: &[u8; 32]) -> anyhow::Result<Policy> {
     })
 }
 
+/// Whether all of it can be made: what keeps a server from starting, without starting anything.
+///
+/// # Errors
+///
+/// As with [`policy`].
+pub fn check(config: &Config) -> anyhow::Result<()> {
+    Verifier::new(issuers(&config.tokens)?)?;
+    keys(config)?;
+    sessions(config, &[0; 32])?;
+    authorizer(config, Outbound::new(None, false)?)?;
+    Ok(())
+}
+
 fn access(config: &Config) -> AccessRules {
     let only_here = is_loopback(config.listen);
     AccessRules {
@@ -81,7 +94,8 @@ fn sessions(config: &Config, random: &[u8; 32]) -> anyhow::Result<Sessions> {
         (Some(secret), _) => Sessions::new(secret.0.as_bytes()).context("auth.session_secret")?,
         (None, Some(file)) => {
             let named = || format!("auth.session_secret_file: {}", file.display());
-            Sessions::new(&secret_in(file)?).with_context(named)?
+            Sessions::new(&secret_in(file).context("auth.session_secret_file")?)
+                .with_context(named)?
         }
         (None, None) => Sessions::new(random)?,
     };
@@ -149,7 +163,8 @@ fn source_keys(source: &TokenSource) -> anyhow::Result<KeySource> {
         }
         (None, Some(file), _) => {
             let named = || format!("secret_file: {}", file.display());
-            VerificationKey::from_secret(&secret_in(file)?).with_context(named)?
+            VerificationKey::from_secret(&secret_in(file).context("secret_file")?)
+                .with_context(named)?
         }
         (None, None, Some(file)) => {
             let text = pem_file::read(file).context("key_file")?.text;
@@ -160,8 +175,8 @@ fn source_keys(source: &TokenSource) -> anyhow::Result<KeySource> {
     };
     if key.algorithm() != signed(source.algorithm) {
         return Err(anyhow!(
-            "algorithm: the key is one for {:?}; write that, or give a key that fits",
-            key.algorithm()
+            "algorithm: the key is one for {}; write that, or give a key that fits",
+            key.algorithm().as_str()
         ));
     }
     let key = match &source.kid {

@@ -150,10 +150,11 @@ impl Reload {
         let mut next = loaded.config.clone();
         next.listen = self.started.listen;
         next.admin = self.started.admin.clone();
-        if next.is_open() && !next.insecure && !is_loopback(next.listen) {
+        let opens = !self.current.is_open() || !is_loopback(next.listen);
+        if next.is_open() && !next.insecure && opens {
             return tracing::error!(
                 listen = %next.listen,
-                "not reloaded, all stays as it was: without tokens, keys and auth.authorize everybody who reaches this address could read and publish; restart the server to listen elsewhere, or set insecure = true"
+                "not reloaded, all stays as it was: without tokens, keys and auth.authorize everybody who reaches the server could read and publish; restart it if that is meant, or set insecure = true"
             );
         }
         if let Err(error) = apply(&self.parts, &next) {

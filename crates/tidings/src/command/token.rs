@@ -162,6 +162,8 @@ impl New {
         );
         let mut claims = Map::new();
         claims.insert("iat".into(), now.into());
+        // So that it can be revoked alone.
+        claims.insert("jti".into(), format!("{:016x}", getrandom::u64()?).into());
         let end = now.saturating_add(self.expires.as_secs());
         claims.insert("exp".into(), end.into());
         let texts = [

@@ -198,12 +198,9 @@ fn a_repeat_under_a_key_gets_the_first_answer() {
         s.publish(keyed("b", "k1"), 10),
         Err(PublishError::KeyReused)
     );
-    // Another user's key is another key.
+    // Another party's key is another key.
     let other = Draft {
-        from: crate::Sender {
-            client: None,
-            user: Some("영희".into()),
-        },
+        party: Some("영희".into()),
         ..keyed("b", "k1")
     };
     assert_eq!(s.publish(other, 10).unwrap().position.unwrap().offset, 2);

@@ -314,7 +314,7 @@ impl WebSocket {
     }
 
     /// Answers a command that cannot be carried out. The connection lives on.
-    fn refuse(&mut self, id: Option<&RawValue>, problem: &Problem) {
+    pub(super) fn refuse(&mut self, id: Option<&RawValue>, problem: &Problem) {
         self.app.stats.refused(problem);
         self.say(&Notice::Error {
             id,

@@ -10,6 +10,7 @@ use tidings_protocol::{Code, Problem};
 
 use super::commands::{error_json, owned};
 use super::{Done, WebSocket, lost_rights};
+use crate::charge::charge_subscribes;
 use crate::identity::{News, identity, session, session_of, verify};
 use crate::publish::Publisher;
 
@@ -18,6 +19,10 @@ impl WebSocket {
     pub(super) fn hear(&mut self, news: News) {
         match news {
             News::Ended(problem) => {
+                if let Some(membership) = &mut self.membership {
+                    // It does not come back by itself.
+                    membership.say_goodbye();
+                }
                 self.app.stats.refused(&problem);
                 self.fail(&problem);
             }
@@ -57,6 +62,9 @@ impl WebSocket {
 
     /// Says who the client is, or shows a newer token.
     pub(super) fn auth(&mut self, id: Option<&RawValue>, token: &str, session: Option<&str>) {
+        if let Err(problem) = charge_subscribes(&self.app, &self.stay.claims(), self.address, 1) {
+            return self.refuse(id, &problem);
+        }
         let (app, address) = (self.app.clone(), self.address);
         let (id, token) = (owned(id), token.to_owned());
         let session = session.map(str::to_owned);
