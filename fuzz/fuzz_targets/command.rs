@@ -39,7 +39,7 @@ fn accepted(text: &str, command: &Command<'_>) {
     let channel = match &command.action {
         Action::Subscribe { channel, .. } | Action::Unsubscribe { channel } => Some(channel),
         Action::Publish(outgoing) => Some(&outgoing.channel),
-        Action::Ping { .. } | Action::Pong => None,
+        Action::Ping { .. } | Action::Pong | Action::Auth { .. } => None,
     };
     if let Some(channel) = channel {
         assert_eq!(value["channel"], **channel);
@@ -50,6 +50,7 @@ fn accepted(text: &str, command: &Command<'_>) {
         Action::Publish(_) => "publish",
         Action::Ping { .. } => "ping",
         Action::Pong => "pong",
+        Action::Auth { .. } => "auth",
     };
     assert_eq!(value["type"], kind);
     let time = match command.action {

@@ -51,7 +51,7 @@ fuzz_target!(|text: &str| {
             Err(problem) => assert!(!known && problem.detail.len() < 1_000),
         }
         let _ = (query.number("last"), query.flag("echo"));
-        if let Some(user) = query.user() {
+        if let Ok(Some(user)) = query.user() {
             assert!(!user.is_empty() && user.len() <= 255 && !user.contains(char::is_whitespace));
         }
         let _ = query.seconds("wait");

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use http::request;
 use tidings_core::{ChannelName, Claims, Draft};
 use tidings_protocol::{Code, Problem};
 
@@ -11,6 +12,7 @@ use crate::address::AddressKey;
 use crate::app::App;
 use crate::publish::Publisher;
 use crate::quota::{Key, Quota};
+use crate::via::via;
 
 /// Charges for messages before they are published: the publisher first, so that one who may not pays
 /// nothing of what all share in a channel.
@@ -90,6 +92,14 @@ pub fn charge_subscribes(
 fn is_bounded(app: &App, publisher: &Publisher) -> bool {
     let own = app.policy().auth.open && publisher.address.is_none();
     !publisher.claims.is_backend() && !own
+}
+
+/// What the limits of whoever asks are counted by, where the carrier knows it. On an open server
+/// nobody counts what comes from the machine itself: it is somebody's own.
+pub fn address(app: &App, head: &request::Parts) -> Option<AddressKey> {
+    let client = via(head).client?;
+    let own = client.is_loopback() && app.policy().auth.open;
+    (!own).then(|| AddressKey::of(client))
 }
 
 fn keys(publisher: &Publisher) -> impl Iterator<Item = Key<'_>> {

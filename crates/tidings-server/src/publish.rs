@@ -17,12 +17,12 @@ use tidings_protocol::{Code, Problem, envelope, payload};
 use crate::access::single;
 use crate::address::AddressKey;
 use crate::app::App;
+use crate::charge::address;
 use crate::charge::{charge, delivered};
 use crate::identity::{Who, session};
 use crate::query::{Query, invalid};
 use crate::reading::own_inbox;
 use crate::reply::{Answer, json};
-use crate::via::address;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 

@@ -9,13 +9,14 @@ use tidings_protocol::{Code, Problem};
 use tokio::time::Instant;
 
 use crate::app::App;
+use crate::charge::address;
 use crate::charge::charge_subscribes;
 use crate::reading::Reading;
 use crate::refuse::unavailable;
 use crate::reply::{Answer, Reply, Takeover, empty, guard, no_buffering, refusal};
 use crate::stats::Transport;
 use crate::transport::{LongPoll, Sse, Stream, WebSocket, poll};
-use crate::via::{address, via};
+use crate::via::via;
 
 /// Begins a reading that is no WebSocket.
 pub async fn start(

@@ -5,9 +5,6 @@ use std::sync::Arc;
 
 use http::{Method, request};
 
-use crate::address::AddressKey;
-use crate::app::App;
-
 /// What the carrier of a request knows and its head does not say. A request without it came over a
 /// carrier that knows nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,12 +60,4 @@ pub fn take_tunnel(head: &mut request::Parts, protocol: Option<&str>) -> bool {
 /// How this request came.
 pub fn via(head: &request::Parts) -> Via {
     head.extensions.get().copied().unwrap_or_default()
-}
-
-/// What the limits of whoever asks are counted by, where the carrier knows it. On an open server
-/// nobody counts what comes from the machine itself: it is somebody's own.
-pub fn address(app: &App, head: &request::Parts) -> Option<AddressKey> {
-    let client = via(head).client?;
-    let own = client.is_loopback() && app.policy().auth.open;
-    (!own).then(|| AddressKey::of(client))
 }

@@ -23,10 +23,11 @@ use tidings_protocol::{Code, Problem};
 
 use crate::address::AddressKey;
 use crate::app::App;
+use crate::charge::address;
 use crate::outbound::{Ask, Authorizer, AuthorizerError};
 use crate::query::Query;
 use crate::quota::{Key, Quota};
-use crate::via::{User, address, via};
+use crate::via::{User, via};
 
 pub use clients::{Clients, News, Stay};
 pub use credentials::Credentials;

@@ -14,10 +14,10 @@ use tidings_protocol::{Code, Problem};
 use super::{Credentials, identify, session};
 use crate::access::single;
 use crate::app::App;
+use crate::charge::address;
 use crate::charge::charge_subscribes;
 use crate::query::Query;
 use crate::reply::{Answer, json as json_answer};
-use crate::via::address;
 
 /// How long a ticket of a token without an end is good.
 const DAY_MS: u64 = 24 * 3600 * 1000;
