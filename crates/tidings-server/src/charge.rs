@@ -19,12 +19,15 @@ use crate::via::via;
 pub fn charge(app: &App, publisher: &Publisher, drafts: &[Draft]) -> Result<(), Problem> {
     let bytes = drafts.iter().map(payload_bytes).sum();
     charge_publisher(app, publisher, drafts.len(), bytes)?;
-    let mut channels: HashMap<&ChannelName, u32> = HashMap::new();
+    // Empty where no namespace has a rate: then nothing is allocated either.
+    let mut channels: HashMap<&ChannelName, (u32, u32)> = HashMap::new();
     for draft in drafts {
-        *channels.entry(&draft.channel).or_default() += 1;
+        let rate = app.hub.rules(&draft.channel).publish_rate;
+        if rate > 0 {
+            channels.entry(&draft.channel).or_insert((rate, 0)).1 += 1;
+        }
     }
-    for (channel, messages) in channels {
-        let rate = app.hub.rules(channel).publish_rate;
+    for (channel, (rate, messages)) in channels {
         app.quotas
             .take_from_channel(channel, rate, messages, app.monotonic())
             .map_err(|after| too_many("messages to this channel", after))?;

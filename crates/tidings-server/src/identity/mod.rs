@@ -15,7 +15,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{header, request};
+use http::header::{self, HeaderValue};
+use http::request;
 use tidings_auth::{ApiKeys, Sessions, TokenError};
 use tidings_core::{Claims, ClientId};
 use tidings_protocol::envelope::Identity;
@@ -72,9 +73,7 @@ impl Auth {
             ticket_time: Duration::from_secs(30),
         }
     }
-}
 
-impl Auth {
     /// No issuer is known here, and it is no key: whose it is, the application may know.
     fn leaves_tokens_to_the_application(&self, token: &str) -> bool {
         self.authorizer.is_some() && self.tokens.is_empty() && self.keys.check(token).is_none()
@@ -235,7 +234,11 @@ async fn ask(
         return Ok(Arc::new(Claims::anonymous()));
     };
     let cookie = given.cookies(&head.headers);
-    let authorization = token.and_then(|token| format!("Bearer {token}").try_into().ok());
+    let bearer = |token| HeaderValue::try_from(format!("Bearer {token}"));
+    let authorization = token.map(bearer).transpose().map_err(|_| {
+        let detail = "this is no token: it holds what no header holds";
+        Problem::new(Code::Unauthorized, detail)
+    })?;
     if cookie.is_none() && authorization.is_none() {
         return Ok(Arc::new(Claims::anonymous()));
     }
