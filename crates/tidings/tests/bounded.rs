@@ -152,18 +152,8 @@ async fn publish(addr: SocketAddr) {
 }
 
 fn cost(server: &Server) -> Cost {
-    let status = read_to_string(format!("/proc/{}/status", server.process.id())).expect("it lives");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .expect("a line");
-    let kib: u64 = line
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .expect("a number");
     Cost {
-        process: kib << 10,
+        process: server.memory("VmRSS"),
         kernel: queued(server.address().port()),
     }
 }

@@ -361,9 +361,9 @@ async fn forge(addr: SocketAddr) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_is_lines_of_json_whatever_is_sent() {
-    let (mut server, _folder) = serve("json");
+/// What a server has written down of texts that are made for logs.
+async fn forged_log(format: &str) -> Vec<String> {
+    let (mut server, _folder) = serve(format);
     forge(server.address()).await;
     server.process.signal(Signal::TERM);
     let lines = server.process.err.rest();
@@ -372,6 +372,12 @@ async fn a_log_is_lines_of_json_whatever_is_sent() {
         lines.iter().any(|line| line.contains("forged")),
         "paths are written down"
     );
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_is_lines_of_json_whatever_is_sent() {
+    let lines = forged_log("json").await;
     for line in &lines {
         let object: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         assert!(
@@ -388,15 +394,7 @@ async fn a_log_is_lines_of_json_whatever_is_sent() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_for_people_has_no_line_of_a_client_s() {
-    let (mut server, _folder) = serve("text");
-    forge(server.address()).await;
-    server.process.signal(Signal::TERM);
-    let lines = server.process.err.rest();
-    server.process.wait();
-    assert!(
-        lines.iter().any(|line| line.contains("forged")),
-        "paths are written down"
-    );
+    let lines = forged_log("text").await;
     for line in &lines {
         let is_own = line
             .split_once(' ')

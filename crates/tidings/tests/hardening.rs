@@ -87,7 +87,7 @@ fn bodies_in_chunks_of_a_byte_cost_what_their_bytes_cost() {
 fn costs(server: &Server, connections: usize, sent: &[u8], bytes: usize, read: impl Fn() -> bool) {
     let address = server.address();
     assert!(healthy(server));
-    let before = most_memory(server);
+    let before = server.memory("VmHWM");
     std::thread::scope(|scope| {
         for _ in 0..connections {
             scope.spawn(|| {
@@ -103,7 +103,7 @@ fn costs(server: &Server, connections: usize, sent: &[u8], bytes: usize, read: i
             // Another process gives no event for what it has counted: it is asked again.
             std::thread::sleep(Duration::from_millis(50));
         }
-        let grown = most_memory(server) - before;
+        let grown = server.memory("VmHWM") - before;
         server.process.signal(Signal::KILL);
         println!("{connections} connections, {bytes} bytes: {grown} bytes of memory");
         assert!(grown <= 4 * bytes as u64 + (16 << 20), "{grown} bytes");
@@ -194,19 +194,4 @@ fn processor_time(server: &Server) -> Duration {
         .take(2)
         .map(|field| field.parse::<u64>().expect("ticks"));
     Duration::from_millis(ticks.sum::<u64>() * 1_000 / rustix::param::clock_ticks_per_second())
-}
-
-/// The largest resident memory so far, in bytes.
-fn most_memory(server: &Server) -> u64 {
-    let status = read_to_string(format!("/proc/{}/status", server.process.id())).expect("it lives");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .expect("a line");
-    let kib: u64 = line
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .expect("a number");
-    kib * 1024
 }

@@ -175,6 +175,18 @@ pub fn serve_with(command: &mut Command) -> Server {
 }
 
 impl Server {
+    /// A figure of the process's memory in bytes, as the kernel calls it: `VmRSS`, `VmHWM`.
+    pub fn memory(&self, figure: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(path).expect("it lives");
+        let kib = status
+            .lines()
+            .find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'))
+            .and_then(|rest| rest.trim().strip_suffix(" kB"))
+            .expect("the kernel says it");
+        kib.parse::<u64>().expect("a number") << 10
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.url
             .strip_prefix("http://")

@@ -67,3 +67,63 @@ impl Given {
         errors.remove(0)
     }
 }
+
+/// What must be seen nowhere: long enough for a secret.
+pub const CANARY: &str = "canary-canary-canary-canary-canary-canary";
+pub const HASH: &str = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// A file in which all named tables and all kinds of values stand.
+pub fn rich() -> String {
+    format!(
+        "
+        listen = '0.0.0.0:8000'
+        origins = ['https://app.example.com']
+        tls = {{ cert = 'a.pem', key = 'b.pem', redirect = '0.0.0.0:80', min_version = '1.3' }}
+        proxy = {{ trusted = ['10.0.0.0/8', '2001:db8::/32', '192.0.2.7'], protocol = true }}
+        admin.listen = '127.0.0.1:9000'
+        [auth]
+        cookie = '__Host-t'
+        session_secret = '{CANARY}'
+        authorize = 'http://127.0.0.1:3000/may'
+        authorize_timeout = '500ms'
+        authorize_cache = '0s'
+        leeway = '10s'
+        ticket_time = '1m'
+        [may]
+        subscribe = 'authenticated'
+        [channels]
+        publish_rate = 100
+        [lag]
+        every = '50ms'
+        [namespaces.room]
+        presence = false
+        ephemeral = true
+        publish_rate = 7
+        may.history = 'backend'
+        lag = {{ policy = 'latest_by', by = '/a~1b/c', every = '1s', bytes = '1MiB', time = '5s' }}
+        [namespaces.plain]
+        [tokens.login]
+        algorithm = 'HS256'
+        secret = '{CANARY}'
+        issuer = 'https://login.example.com'
+        audience = 'tidings'
+        kid = '1'
+        [tokens.file]
+        algorithm = 'HS256'
+        secret_file = '/run/secret'
+        [tokens.public]
+        algorithm = 'EdDSA'
+        key_file = 'public.pem'
+        [tokens.provider]
+        algorithm = 'RS256'
+        jwks = 'https://login.example.com/jwks'
+        issuer = 'https://login.example.com'
+        [keys.app]
+        hash = '{HASH}'
+        subscribe = ['room:*', '@*']
+        publish = ['*']
+        presence = ['room:*']
+        admin = true
+        "
+    )
+}
