@@ -1,0 +1,316 @@
+// Keeps one connection to the server over whatever rung works: opens it, watches it, replaces it, and takes another rung by the rules of
+// the connector. It knows nothing of channels but what is asked for.
+
+import { Connector, type End } from "./connector.ts";
+import { TidingsError } from "./errors.ts";
+import type { Frame } from "./frames.ts";
+import type { Http } from "./http.ts";
+import type { Ask, Connection, Transport } from "./transport.ts";
+import type { Move, MoveReason, StateChange, TransportName } from "./types.ts";
+
+export interface Host {
+  asks(): Ask[];
+  frame(frame: Frame): void;
+  /** Commands go here from now on; by POST, if it takes none. Nothing: there is no connection. */
+  connected(connection: Connection | undefined): void;
+  state(change: StateChange): void;
+  moved(move: Move): void;
+  /** Refused for good. True: something was changed, and it is worth another attempt. */
+  refused(error: TidingsError): boolean;
+}
+
+/** What is known of a rung over a reload. */
+export interface Memory {
+  get(): string | undefined;
+  set(name: string | undefined): void;
+}
+
+interface Attempt {
+  at: number;
+  over: boolean;
+  /** When the first frame came; 0 before. */
+  first: number;
+  /** When the last bytes came. */
+  last: number;
+  /** Milliseconds without bytes after which it is dead. */
+  quiet: number;
+  connection: Connection;
+  close(last: boolean): void;
+}
+
+interface Outcome {
+  end: End | "final" | "done";
+  error?: TidingsError | undefined;
+  after?: number | undefined;
+  alive?: boolean;
+}
+
+/** Ends that a probe decides about. */
+const doubtful = new Set<string>(["blocked", "broken", "cut", "silent"]);
+
+export class Link {
+  #http: Http;
+  #host: Host;
+  #memory: Memory | undefined;
+  #ladder: Transport[];
+  #connector: Connector;
+  #current: Attempt | undefined;
+  #candidate: Attempt | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Something runs: a connection, an attempt, a wait for one. */
+  #running = false;
+  /** Which decision a probe's answer is for. */
+  #turn = 0;
+  #reopening = false;
+  /** Ephemeral messages that came while a candidate is opened: it may bring them again. */
+  #fleeting = new Set<string>();
+
+  constructor(http: Http, host: Host, transports: readonly Transport[], memory?: Memory) {
+    this.#http = http;
+    this.#host = host;
+    this.#memory = memory;
+    this.#ladder = transports.filter((transport) => transport.usable(http));
+    if (!this.#ladder.length) throw new TypeError("none of the transports is available in this runtime");
+    if (transports[0] !== this.#ladder[0]) http.moved = `${transports[0]?.name}.unavailable`;
+    this.#connector = new Connector(this.#ladder.length, http.timings);
+    const remembered = memory?.get();
+    this.#connector.at = Math.max(0, this.#ladder.findIndex(({ name }) => name === remembered));
+  }
+
+  /** Begins, unless it runs. */
+  start(): void {
+    if (this.#running) return;
+    this.#running = true;
+    // What is asked for in the same turn shares the first request.
+    const turn = ++this.#turn;
+    queueMicrotask(() => turn === this.#turn && this.#connect());
+  }
+
+  /** Ends. Not `last`: this client goes on elsewhere, or later. */
+  stop(last: boolean): void {
+    this.#running = false;
+    this.#turn++;
+    clearTimeout(this.#timer);
+    this.#candidate?.close(false);
+    this.#current?.close(last);
+    this.#candidate = this.#current = undefined;
+    this.#host.connected(undefined);
+  }
+
+  /** What is to be read has changed. */
+  changed(added: Ask[], removed: string[]): void {
+    if (!this.#host.asks().length) {
+      if (!this.#running) return;
+      this.stop(true);
+      return this.#host.state({ state: "idle", transport: null });
+    }
+    if (!this.#running) return this.start();
+    for (const attempt of [this.#current, this.#candidate]) {
+      if (!attempt) continue;
+      if (attempt.connection.change) attempt.connection.change(added, removed);
+      else this.#reopen();
+    }
+  }
+
+  /** The network may be another one, or the connection dead without a word: what there is is replaced, by a better rung if one works. */
+  refresh(): void {
+    if (!this.#running) return;
+    if (this.#current?.first) this.#seek(0, this.#connector.at);
+    else if (!this.#current) {
+      clearTimeout(this.#timer);
+      this.#turn++;
+      this.#connect();
+    }
+  }
+
+  /** Tries the better rungs now. */
+  climb(): void {
+    if (this.#current?.first && this.#connector.at) this.#seek(0, this.#connector.at - 1);
+    else this.refresh();
+  }
+
+  #connect(): void {
+    const { at } = this.#connector;
+    this.#tell("connecting");
+    this.#current = this.#open(at, () => this.#use(at), (attempt, outcome) => void this.#ended(attempt, outcome));
+  }
+
+  #name(at: number): TransportName {
+    return this.#ladder[at]?.name as TransportName;
+  }
+
+  #tell(state: StateChange["state"], more: Partial<StateChange> = {}): void {
+    this.#host.state({ state, transport: this.#name(this.#connector.at), ...more });
+  }
+
+  /** One attempt over one rung. */
+  #open(at: number, worked: (attempt: Attempt) => void, ended: (attempt: Attempt, outcome: Outcome) => void): Attempt {
+    const { firstFrame } = this.#http.timings;
+    let alive = false;
+    const probing = setTimeout(() => void this.#http.probe((firstFrame * 2) / 3).then((well) => (alive = well)), firstFrame / 3);
+    const deadline = setTimeout(() => end("mute", new TidingsError("unreachable", "nothing came in time", true)), firstFrame);
+    const heard = (): void => {
+      clearTimeout(probing);
+      clearTimeout(deadline);
+    };
+    const attempt: Attempt = {
+      at, over: false, first: 0, last: 0, quiet: 0, connection: { close() {} },
+      close(last) {
+        if (attempt.over) return;
+        attempt.over = true;
+        heard();
+        attempt.connection.close(last);
+      },
+    };
+    const end = (kind: Outcome["end"], error?: TidingsError, after?: number): void => {
+      if (attempt.over) return;
+      attempt.close(false);
+      ended(attempt, { end: kind, error, after, alive });
+    };
+    const frame = (frame: Frame): void => {
+      if (attempt.over) return;
+      attempt.last = Date.now();
+      if (!attempt.first) {
+        attempt.first = attempt.last;
+        heard();
+        this.#http.worked();
+        worked(attempt);
+      }
+      if (frame.type === "reconnect") return end("asked", undefined, frame.after_ms);
+      if (frame.type === "hello") {
+        attempt.quiet = frame.heartbeat * 2_000;
+        this.#watch(attempt, () => end("silent", new TidingsError("unreachable", "nothing was heard for two heartbeats", true)));
+      }
+      if (!this.#again(attempt, frame)) this.#host.frame(frame);
+    };
+    attempt.connection = (this.#ladder[at] as Transport).open(this.#http, { asks: () => this.#host.asks(), frame, end });
+    return attempt;
+  }
+
+  /** Whether an ephemeral message came over the connection before. */
+  #again(attempt: Attempt, frame: Frame): boolean {
+    if (frame.type !== "message" || frame.offset !== undefined) return false;
+    if (this.#candidate && attempt !== this.#candidate) this.#fleeting.add(JSON.stringify(frame));
+    else return this.#fleeting.size > 0 && this.#fleeting.delete(JSON.stringify(frame));
+    return false;
+  }
+
+  /** Ends a connection of which nothing is heard. One timer, whatever comes. */
+  #watch(attempt: Attempt, dead: () => void): void {
+    const due = attempt.last + attempt.quiet;
+    setTimeout(() => {
+      if (attempt.over) return;
+      const now = Date.now();
+      if (now >= attempt.last + attempt.quiet) {
+        // A timer that is so late has slept: what has come meanwhile is not read yet.
+        if (now - due < attempt.quiet / 2) return dead();
+        attempt.last = now;
+        this.refresh();
+      }
+      this.#watch(attempt, dead);
+    }, Math.max(0, due - Date.now()));
+  }
+
+  /** A connection works: it is the one. */
+  #use(at: number): void {
+    this.#connector.at = at;
+    this.#memory?.set(at ? this.#name(at) : undefined);
+    this.#tell("open");
+    this.#host.connected((this.#current as Attempt | undefined)?.connection);
+    this.#planClimb();
+  }
+
+  #planClimb(): void {
+    clearTimeout(this.#timer);
+    if (this.#connector.at) this.#timer = setTimeout(() => this.climb(), this.#connector.climb(Math.random()));
+  }
+
+  /** The connection has ended. */
+  async #ended(attempt: Attempt, outcome: Outcome): Promise<void> {
+    const { error, after } = outcome;
+    let { end } = outcome;
+    this.#current = undefined;
+    this.#candidate?.close(false);
+    this.#candidate = undefined;
+    clearTimeout(this.#timer);
+    this.#host.connected(undefined);
+    const turn = ++this.#turn;
+    if (end === "done" || !this.#host.asks().length) return this.changed([], []);
+    if (end === "final") return this.#refused(error as TidingsError);
+    const lived = attempt.first && attempt.last - attempt.first;
+    if (end === "lost") end = !attempt.first ? "broken" : lived < this.#http.timings.stable ? "cut" : "lost";
+    const reason = error?.message ?? "the server asked to come back";
+    let { alive = false } = outcome;
+    if (doubtful.has(end)) {
+      this.#tell("waiting", { reason });
+      alive = await this.#http.probe(this.#http.timings.firstFrame);
+      if (turn !== this.#turn) return;
+    }
+    const from = this.#name(this.#connector.at);
+    const verdict = this.#connector.ended({ end, lived, quiet: attempt.quiet, after, alive }, Math.random());
+    if (verdict.moved) this.#moved(from, this.#name(verdict.at), verdict.moved);
+    const { maxAttempts = Infinity } = this.#http.options;
+    if (verdict.failed >= maxAttempts) return this.#refused(new TidingsError("failed", `${maxAttempts} attempts have failed; the last: ${reason}`, true));
+    // Systems err about being offline, so it is tried all the same, but rarely.
+    const offline = (globalThis.navigator as Navigator | undefined)?.onLine === false;
+    const retryIn = offline ? Math.max(verdict.delay, this.#http.timings.backoffMax) : verdict.delay;
+    this.#tell("waiting", { reason, retryIn });
+    this.#timer = setTimeout(() => this.#connect(), retryIn);
+  }
+
+  #refused(error: TidingsError): void {
+    if (this.#host.refused(error)) return this.#connect();
+    this.stop(false);
+  }
+
+  #moved(from: TransportName, to: TransportName, reason: MoveReason): void {
+    this.#http.moved = `${from}.${reason}`;
+    if (from !== to) this.#host.moved({ from, to, reason });
+  }
+
+  /** Opens another connection beside the one that stands, over the first rung that works of these. */
+  #seek(at: number, upTo: number): void {
+    this.#candidate?.close(false);
+    this.#candidate = undefined;
+    this.#fleeting.clear();
+    if (at > upTo) return this.#planClimb();
+    clearTimeout(this.#timer);
+    const from = this.#connector.at;
+    const climbs = at < from;
+    if (climbs) this.#http.moved = `${this.#name(from)}.climbed`;
+    this.#candidate = this.#open(
+      at,
+      (attempt) => {
+        this.#current?.close(false);
+        this.#current = attempt;
+        this.#candidate = undefined;
+        if (climbs) {
+          this.#connector.climbed(at);
+          this.#host.moved({ from: this.#name(from), to: this.#name(at), reason: "climbed" });
+        }
+        this.#use(at);
+      },
+      (attempt, outcome) => {
+        // It has become the one that stands.
+        if (attempt === this.#current) return void this.#ended(attempt, outcome);
+        this.#http.moved = undefined;
+        if (outcome.end === "final" && outcome.error?.channels) this.#host.refused(outcome.error);
+        this.#seek(at + 1, upTo);
+      },
+    );
+  }
+
+  /** A stream reads something else only as another stream. */
+  #reopen(): void {
+    if (this.#reopening) return;
+    this.#reopening = true;
+    queueMicrotask(() => {
+      this.#reopening = false;
+      const current = this.#current;
+      if (!current) return;
+      if (current.first) return this.#seek(this.#connector.at, this.#connector.at);
+      current.close(false);
+      this.#connect();
+    });
+  }
+}

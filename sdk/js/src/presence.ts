@@ -1,0 +1,71 @@
+// Who is in a channel: the list, and what changes in it. The list is of a place on `$presence:NAME`, which is read from there on.
+
+import type { Tidings } from "./client.ts";
+import { asError } from "./errors.ts";
+import type { Frame } from "./frames.ts";
+import type { Consumer } from "./places.ts";
+import type { Member } from "./types.ts";
+
+type Tell = (name: "$presence" | "$join" | "$leave" | "$closed", value: unknown) => void;
+
+export class Presence implements Consumer {
+  readonly #tidings: Tidings;
+  readonly #name: string;
+  readonly #tell: Tell;
+  readonly #stop = new AbortController();
+  #clients: Map<string, Member> | undefined;
+
+  constructor(tidings: Tidings, name: string, tell: Tell) {
+    this.#tidings = tidings;
+    this.#name = name;
+    this.#tell = tell;
+    this.#begin();
+  }
+
+  /** The members; undefined until the list was taken. */
+  get members(): readonly Member[] | undefined {
+    return this.#clients && [...this.#clients.values()];
+  }
+
+  close(): void {
+    this.#stop.abort();
+    this.#tidings.detach(this.#channel, this);
+  }
+
+  deliver(frame: Frame): void {
+    if (frame.type === "gap") {
+      // What changed is not known: the list is taken again.
+      this.#tidings.detach(this.#channel, this);
+      this.#begin();
+    } else if (frame.type === "message" && this.#clients) {
+      const member = frame.data as Member;
+      if (frame.event === "join") this.#clients.set(member.client, member);
+      else this.#clients.delete(member.client);
+      this.#tell(frame.event === "join" ? "$join" : "$leave", member);
+      this.#tell("$presence", this.members);
+    }
+  }
+
+  get #channel(): string {
+    return `$presence:${this.#name}`;
+  }
+
+  #begin(): void {
+    const { signal } = this.#stop;
+    this.#tidings.members(this.#name, signal).then(
+      ({ clients, cursor }) => {
+        if (signal.aborted) return;
+        this.#clients = new Map(clients.map((member) => [member.client, member]));
+        this.#tidings.attach(this.#channel, this, { after: cursor });
+        this.#tell("$presence", this.members);
+      },
+      (reason: unknown) => {
+        if (signal.aborted) return;
+        const error = asError(reason);
+        if (!error.temporary) return this.#tell("$closed", { type: "closed", channel: this.#channel, error });
+        const timer = setTimeout(() => this.#begin(), error.retryAfter ?? 2_000);
+        signal.addEventListener("abort", () => clearTimeout(timer));
+      },
+    );
+  }
+}

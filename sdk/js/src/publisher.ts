@@ -1,0 +1,187 @@
+// What is published: in order, each message until it is answered, over the connection if it takes commands, else by POST.
+
+import { TidingsError, asError } from "./errors.ts";
+import { toBase64, type Answer, type ErrorFrame } from "./frames.ts";
+import type { Http } from "./http.ts";
+import type { Connection } from "./transport.ts";
+import type { PublishOptions, Receipt } from "./types.ts";
+
+/** Larger ones are not for a command (PROTOCOL.md section 6). */
+const COMMAND_CHARACTERS = 60_000;
+const BATCH = 64;
+
+interface Item {
+  id: string;
+  message: { channel: string; ephemeral?: boolean | undefined; key?: string | undefined };
+  large: boolean;
+  /** When it was first sent. */
+  since: number;
+  /** Where it was sent last. */
+  over: object | undefined;
+  settle(receipt: Receipt): void;
+  refuse(error: unknown): void;
+}
+
+interface Problem {
+  code: string;
+  detail: string;
+}
+
+/** A random name: 96 bits. `randomUUID` exists in secure contexts only. */
+export const randomId = (): string => Array.from(crypto.getRandomValues(new Uint32Array(3)), (word) => word.toString(36)).join("-");
+
+export class Publisher {
+  #http: Http;
+  #items: Item[] = [];
+  #connection: Connection | undefined;
+  /** Whether a connection is coming, so that it is worth waiting for. */
+  #awaits: () => boolean;
+  #posting = false;
+  #batch = BATCH;
+  /** A POST was refused for now. */
+  #waiting = false;
+
+  constructor(http: Http, awaits: () => boolean) {
+    this.#http = http;
+    this.#awaits = awaits;
+  }
+
+  /** Resolves once the server holds the message. */
+  publish(channel: string, data: unknown, { signal, ephemeral, echo, key, ...rest }: PublishOptions = {}): Promise<Receipt> {
+    const { queue = 1_000 } = this.#http.options;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (ephemeral && !this.#connection && this.#awaits()) return Promise.resolve({ channel, dropped: true });
+    if (this.#items.length >= queue) return Promise.reject(new TidingsError("queue_full", `${queue} messages wait already: wait for their answers`, true));
+    const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : data instanceof Uint8Array ? data : undefined;
+    const message = {
+      channel,
+      ...rest,
+      ...(bytes ? { encoding: "base64", data: toBase64(bytes) } : { data: data ?? null }),
+      ...(ephemeral ? { ephemeral } : { key: key ?? randomId() }),
+      ...(echo === false ? { echo } : {}),
+    };
+    return new Promise((resolve, reject) => {
+      const done = <Value>(act: (value: Value) => void) => (value: Value): void => {
+        signal?.removeEventListener("abort", abort);
+        const at = this.#items.indexOf(item);
+        if (at >= 0) this.#items.splice(at, 1);
+        act(value);
+      };
+      const item: Item = {
+        id: randomId(), message, since: 0, over: undefined,
+        large: JSON.stringify(message).length > COMMAND_CHARACTERS,
+        settle: done(resolve),
+        refuse: done(reject),
+      };
+      const abort = (): void => item.refuse(signal?.reason);
+      signal?.addEventListener("abort", abort);
+      this.#items.push(item);
+      this.#pump();
+    });
+  }
+
+  /** Where messages go from now on. */
+  use(connection: Connection | undefined): void {
+    if (connection === this.#connection) return;
+    this.#connection = connection;
+    for (const item of [...this.#items]) {
+      // It cannot be known whether it came through, and it must not come twice.
+      if (item.message.ephemeral && item.over) item.settle({ channel: item.message.channel, dropped: true });
+    }
+    this.#pump();
+  }
+
+  /** Refuses all that waits. */
+  fail(error: TidingsError): void {
+    for (const item of [...this.#items]) item.refuse(error);
+  }
+
+  /** The answer to a command; false if it is to none of these. */
+  answer(frame: Answer | ErrorFrame): boolean {
+    const item = this.#items.find(({ id }) => id === frame.id);
+    if (!item) return false;
+    if (frame.type === "ack") {
+      const { type: _, id: __, ...receipt } = frame;
+      item.settle(receipt as Receipt);
+    } else this.#refused(item, new TidingsError(frame.code, frame.message, frame.temporary, frame.retry_ms));
+    this.#pump();
+    return true;
+  }
+
+  #refused(item: Item, error: TidingsError): void {
+    if (!error.temporary || item.message.ephemeral) return item.refuse(error);
+    this.#later(error.retryAfter ?? 1_000, [item]);
+  }
+
+  /** Sends these again after a while. */
+  #later(ms: number, items: Item[]): void {
+    this.#waiting = true;
+    setTimeout(() => {
+      this.#waiting = false;
+      for (const item of items) item.over = undefined;
+      this.#pump();
+    }, ms);
+  }
+
+  #pump(): void {
+    const { keyTime } = this.#http.timings;
+    for (const item of [...this.#items]) {
+      // The server forgets keys: sending it again could publish it twice.
+      if (item.since && Date.now() - item.since > keyTime) item.refuse(new TidingsError("unknown_outcome", "it was sent and not answered: it may have been published or not"));
+    }
+    const connection = this.#connection;
+    if (!connection?.send) {
+      if (connection || !this.#awaits()) void this.#post();
+      return;
+    }
+    for (const item of this.#items) {
+      if (item.large) {
+        // In its turn: when all before it are answered.
+        if (item === this.#items[0]) void this.#post();
+        return;
+      }
+      if (item.over === connection) continue;
+      this.#sent(item, connection);
+      connection.send({ type: "publish", id: item.id, ...item.message });
+    }
+  }
+
+  #sent(item: Item, over: object): void {
+    item.since ||= Date.now();
+    item.over = over;
+  }
+
+  async #post(): Promise<void> {
+    const items = this.#items.slice(0, this.#items[0]?.large ? 1 : this.#batch);
+    if (this.#posting || this.#waiting || !items.length) return;
+    this.#posting = true;
+    for (const item of items) this.#sent(item, this);
+    try {
+      const needs = items.some(({ message }) => "echo" in message);
+      if (needs) await this.#http.ensureSession();
+      const body = { messages: items.map(({ message }) => message) };
+      const { results } = await this.#http.json<{ results: (Receipt | Problem)[] }>(this.#http.url("publish"), { method: "POST", body });
+      items.forEach((item, at) => {
+        const result = results[at];
+        if (result && "code" in result) item.refuse(new TidingsError(result.code, result.detail));
+        else item.settle(result as Receipt);
+      });
+      this.#batch = BATCH;
+    } catch (reason) {
+      this.#unposted(items, asError(reason));
+    } finally {
+      this.#posting = false;
+    }
+    if (!this.#waiting) this.#pump();
+  }
+
+  #unposted(items: Item[], error: TidingsError): void {
+    if (this.#http.endOf(error) !== "final") {
+      for (const item of items) if (item.message.ephemeral) item.settle({ channel: item.message.channel, dropped: true });
+      return this.#later(error.retryAfter ?? 1_000 * (1 + Math.random()), items);
+    }
+    // One that is wrong refuses all of a batch: the next time each goes alone.
+    if (items.length > 1) this.#batch = 1;
+    else items[0]?.refuse(error);
+  }
+}

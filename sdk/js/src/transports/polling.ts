@@ -1,0 +1,95 @@
+// Long and short polling (PROTOCOL.md section 5): one request after another, each from where the last one ended. They differ in
+// how long the server waits, and where the pause is.
+
+import { asError } from "../errors.ts";
+import { plain, type Frame } from "../frames.ts";
+import type { Http } from "../http.ts";
+import type { Connection, Sink, Transport } from "../transport.ts";
+
+interface Answer {
+  messages: Frame[];
+  cursor: string;
+  more: boolean;
+  closed?: boolean;
+}
+
+/** Waits for a while, or until it is woken. */
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    if (signal.aborted) done();
+    else signal.addEventListener("abort", done);
+  });
+
+function open(http: Http, sink: Sink, waits: boolean): Connection {
+  let over = false;
+  // Ends the request that waits, or the pause.
+  let controller = new AbortController();
+  let wait = 0;
+
+  const once = async (): Promise<number> => {
+    const asks = sink.asks();
+    const names = asks.map(({ name }) => name);
+    const body = { channels: asks, transport: "poll", wait: wait / 1000 };
+    const { signal } = controller;
+    const answer = await http.request(http.url("read", [], true), { method: "POST", body, signal, timeout: wait + http.timings.request });
+    const { messages, cursor, more, closed } = (await answer.json()) as Answer;
+    if (over) return 0;
+    // An answer is a sign of life even if it is empty.
+    sink.frame({ type: "ping" });
+    let complaint: Frame | undefined;
+    for (const frame of messages) {
+      if (over) return 0;
+      if (frame.type === "error") complaint = frame;
+      else sink.frame(plain(frame));
+    }
+    sink.frame({ type: "cursor", cursor, names });
+    if (closed) for (const name of names) sink.frame({ type: "closed", channel: name });
+    wait = waits ? http.wait : 0;
+    const asked = Number(answer.headers.get("Retry-After") ?? 0) * 1000;
+    if (complaint) return Math.max(asked, 1_000);
+    return more ? 0 : waits ? asked : Math.max(asked, http.timings.pollPause);
+  };
+  const follow = async (): Promise<void> => {
+    await http.ensureSession();
+    while (!over && sink.asks().length) {
+      try {
+        const ms = await once();
+        if (!over && ms) await pause(ms, controller.signal);
+      } catch (error) {
+        // Something else is to be read.
+        if (over || !controller.signal.aborted) throw error;
+      }
+      if (controller.signal.aborted) controller = new AbortController();
+    }
+    if (!over) sink.end("done");
+  };
+  follow().catch((reason: unknown) => {
+    if (over) return;
+    over = true;
+    const error = asError(reason);
+    if (wait) http.wait = Math.max(1_000, wait / 2);
+    sink.end(wait && error.code === "unreachable" ? "lost" : http.endOf(error), error, error.retryAfter);
+  });
+  return {
+    change: () => controller.abort(),
+    close() {
+      over = true;
+      controller.abort();
+    },
+  };
+}
+
+const polling = (name: "long-poll" | "poll", waits: boolean): Transport => ({
+  name,
+  usable: () => true,
+  open: (http, sink) => open(http, sink, waits),
+});
+
+export const longPoll: Transport = polling("long-poll", true);
+export const poll: Transport = polling("poll", false);
