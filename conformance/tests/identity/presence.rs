@@ -2,11 +2,12 @@
 
 use conformance::http::percent;
 use conformance::server::TestServer;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::presence::{EVENTS, JOIN, count, event, snapshot, told, watcher};
 use crate::support::{
-    BACKEND, Kind, Reader, bearer, everything, get, post, publish, sse, start, token, token_of,
+    BACKEND, Kind, Reader, bearer, everything, get, post, publish, session, sse, start, token,
+    token_of, with_session,
 };
 
 #[tokio::test]
@@ -196,5 +197,67 @@ async fn presence_is_read_with_its_channel() {
         }
         publish(&server, "room:1", json!("소식")).await;
         assert_eq!(reader.told().await["data"], "소식");
+    }
+}
+
+#[tokio::test]
+async fn a_body_says_for_each_channel_whether_and_as_whom_it_joins() {
+    let server = start().await;
+    let alice = token_of("alice");
+    let told = session(&server, &alice).await;
+    let headers = with_session(&alice, told["session"].as_str().expect("a session"));
+    let body = |all: Value, room: Value| {
+        let mut body = all;
+        let mut first = json!({"name": "room:1"});
+        first
+            .as_object_mut()
+            .unwrap()
+            .extend(room.as_object().unwrap().clone());
+        body["channels"] = json!([first, {"name": "room:2"}]);
+        body
+    };
+    let cases = [
+        (
+            json!({}),
+            json!({"join": true, "info": "하나"}),
+            json!(["하나", null]),
+        ),
+        (
+            json!({"join": true, "info": "모두"}),
+            json!({"info": "하나"}),
+            json!(["하나", "모두"]),
+        ),
+        (
+            json!({"join": true}),
+            json!({"join": false}),
+            json!([null, {}]),
+        ),
+    ];
+    for (all, room, shown) in cases {
+        // Sessions are of one secret here, and nobody is in the rooms of a new server.
+        let server = start().await;
+        let read = post(server.addr, "/read", &headers, &body(all, room)).await;
+        assert_eq!(read.status, 200, "{}", read.text());
+        for (channel, shown) in ["room:1", "room:2"]
+            .into_iter()
+            .zip(shown.as_array().unwrap())
+        {
+            let target = format!("/channels/{channel}/presence");
+            let list = get(server.addr, &target, &bearer(&BACKEND)).await.json();
+            let info = &list["clients"][0]["info"];
+            match shown {
+                Value::Null => assert_eq!(list["count"], 0, "{channel}: {list}"),
+                Value::Object(_) => assert_eq!((&list["count"], info), (&json!(1), &Value::Null)),
+                shown => assert_eq!(info, shown, "{channel}: {list}"),
+            }
+        }
+    }
+    for (all, room) in [
+        (json!({}), json!({"info": 1})),
+        (json!({"join": true}), json!({"join": false, "info": 1})),
+        (json!({"info": 1}), json!({})),
+    ] {
+        let refused = post(server.addr, "/read", &headers, &body(all, room)).await;
+        assert_eq!(refused.json()["code"], "invalid_parameter");
     }
 }

@@ -4,7 +4,7 @@ use conformance::server::TestServer;
 use serde_json::{Value, json};
 
 use crate::support::{
-    BACKEND, Kind, Reader, ask, bearer, command, get, next, post, publish, session, start,
+    BACKEND, Kind, Reader, ask, bearer, command, get, next, post, publish, rest_of, session, start,
     token_of, with_session, ws,
 };
 
@@ -173,4 +173,77 @@ async fn a_backend_leaves_out_a_client_and_nobody_else_may() {
     let receipt = post(server.addr, &target, &bearer(&BACKEND), &json!(1)).await;
     assert_eq!(receipt.status, 200);
     assert_eq!(next(&mut socket).await["type"], "skip");
+}
+
+#[tokio::test]
+async fn a_session_alone_comes_back_before_anything_is_read() {
+    let server = start().await;
+    let nobody = ask(server.addr, "/session", "").await.json();
+    let show = |told: &Value| json!({"type": "auth", "session": text(told, "session")});
+    let (mut socket, hello) = ws(server.addr, "/channels", "").await;
+    assert_ne!(hello["client"], nobody["client"]);
+    let answer = command(&mut socket, show(&nobody)).await;
+    assert_eq!(answer["type"], "ack", "{answer}");
+    assert_eq!(answer["client"], nobody["client"]);
+    assert_eq!(answer.get("user"), None);
+    let read = json!({"type": "subscribe", "channel": "open:1"});
+    assert_eq!(command(&mut socket, read).await["type"], "subscribed");
+    let own = json!({"type": "publish", "channel": "open:1", "data": 1, "echo": false});
+    assert_eq!(command(&mut socket, own).await["type"], "ack");
+    assert_eq!(next(&mut socket).await["reason"], "own");
+    // The same client as before is no other one, whatever it reads.
+    assert_eq!(command(&mut socket, show(&answer)).await["type"], "ack");
+    let other = ask(server.addr, "/session", "").await.json();
+    let refused = command(&mut socket, show(&other)).await;
+    assert_eq!(refused["code"], "invalid_command", "{refused}");
+}
+
+#[tokio::test]
+async fn a_session_alone_is_of_who_asks_or_ignored() {
+    let server = start().await;
+    let alice = token_of("alice");
+    let (of_alice, of_bob) = (
+        session(&server, &alice).await,
+        session(&server, &token_of("bob")).await,
+    );
+    let of_nobody = ask(server.addr, "/session", "").await.json();
+    let (mut socket, hello) = ws(server.addr, "/channels", &bearer(&alice)).await;
+    let before = server.app.stats().sessions_refused.get();
+    for other in [
+        text(&of_bob, "session"),
+        text(&of_nobody, "session"),
+        "s1_garbage",
+        "",
+    ] {
+        let answer = command(&mut socket, json!({"type": "auth", "session": other})).await;
+        assert_eq!(answer["type"], "ack", "{answer}");
+        assert_eq!(
+            (&answer["client"], &answer["user"]),
+            (&hello["client"], &json!("alice"))
+        );
+    }
+    assert_eq!(server.app.stats().sessions_refused.get() - before, 4);
+    let show = json!({"type": "auth", "session": text(&of_alice, "session")});
+    let answer = command(&mut socket, show).await;
+    assert_eq!(
+        (&answer["client"], &answer["user"]),
+        (&of_alice["client"], &json!("alice"))
+    );
+    assert_eq!(answer["expires"], hello["expires"]);
+    let nothing = command(&mut socket, json!({"type": "auth"})).await;
+    assert_eq!(nothing["code"], "invalid_command", "{nothing}");
+}
+
+#[tokio::test]
+async fn a_session_alone_is_no_credential() {
+    let server = start().await;
+    let nobody = ask(server.addr, "/session", "").await.json();
+    let (mut socket, _) = ws(server.addr, "/channels", "").await;
+    let show = json!({"type": "auth", "session": text(&nobody, "session")});
+    assert_eq!(command(&mut socket, show).await["client"], nobody["client"]);
+    let read = json!({"type": "subscribe", "channel": "room:1"});
+    assert_eq!(command(&mut socket, read).await["code"], "unauthorized");
+    let (told, code) = rest_of(&mut socket).await;
+    assert_eq!(told.last().expect("why")["code"], "unauthorized");
+    assert_eq!(code, Some(4021), "after ten seconds, as without one");
 }

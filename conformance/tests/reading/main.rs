@@ -1,5 +1,6 @@
 //! Reading, from outside.
 
+mod moves;
 mod polling;
 mod start;
 mod streams;

@@ -36,8 +36,8 @@ pub enum Action<'a> {
     },
     /// Say who one is.
     Auth {
-        /// The token.
-        token: Cow<'a, str>,
+        /// The token; without one, who one is stays as it is, and there is a session.
+        token: Option<Cow<'a, str>>,
         /// What this client was before.
         session: Option<Cow<'a, str>>,
     },
@@ -153,6 +153,12 @@ pub struct ReadChannel {
     /// With the newest so many.
     #[serde(default)]
     pub last: Option<usize>,
+    /// Whether as one of those who are there, over what is said for all.
+    #[serde(default)]
+    pub join: Option<bool>,
+    /// What others see of the member here, over what is said for all.
+    #[serde(default)]
+    pub info: Option<Box<RawValue>>,
 }
 
 /// Tells `null` from absent.
@@ -230,10 +236,11 @@ fn action<'a>(header: Header<'a>, text: &'a str) -> Result<Action<'a>, Problem> 
             join: header.join,
             info: header.info,
         }),
+        Some("auth") if header.token.is_none() && header.session.is_none() => Err(invalid(
+            "`auth` needs a `token`, a `session`, or both".into(),
+        )),
         Some("auth") => Ok(Action::Auth {
-            token: header
-                .token
-                .ok_or_else(|| invalid("`auth` needs a `token`".into()))?,
+            token: header.token,
             session: header.session,
         }),
         Some("unsubscribe") => Ok(Action::Unsubscribe {

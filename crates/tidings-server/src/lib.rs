@@ -25,6 +25,7 @@ mod http2;
 mod identity;
 mod listener;
 mod metrics;
+mod moves;
 mod openapi;
 pub mod outbound;
 mod page;

@@ -294,7 +294,18 @@ impl Figures {
             "How long ended readings were open, summed",
             "transport",
             of(|s| s.open_ms.get()),
-        )
+        )?;
+        let mut moves = out.0.encode_descriptor(
+            "client_moves",
+            "Moves of clients between transports, as they tell",
+            None,
+            MetricType::Counter,
+        )?;
+        for ([from, to, reason], count) in self.0.stats.moves.seen() {
+            let labels = [("from", from), ("to", to), ("reason", reason)];
+            ConstCounter::new(count).encode(moves.encode_family(&labels)?)?;
+        }
+        Ok(())
     }
 }
 

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request;
+use serde_json::value::RawValue;
 use tidings_core::broker::{Hold, Member, Presence, Release};
 use tidings_core::{Action, ChannelName, Claims, ClientId, Limits};
+use tidings_protocol::command::{Read, ReadChannel};
 use tidings_protocol::{Code, Problem, envelope, payload};
 
 use crate::app::App;
@@ -18,55 +20,61 @@ use crate::query::invalid;
 use crate::reading::{own_inbox, query};
 use crate::reply::{Answer, json};
 
-/// What a request says about presence.
-#[derive(Default)]
-pub struct PresenceWish<'a> {
-    /// The presence of its channels is read with them.
-    pub reads: bool,
-    /// The reader is a member of its channels.
-    pub joins: bool,
-    /// What others see of it, JSON.
-    pub info: Option<&'a str>,
-}
-
-/// The channels that a reader is to be a member of.
-pub struct Joins {
-    channels: Vec<ChannelName>,
+/// Whether a reader wants to be seen in a channel, and what others see of it.
+#[derive(Clone)]
+pub struct JoinWish {
+    joins: bool,
     info: Option<Arc<str>>,
 }
+
+impl JoinWish {
+    /// Checks it; `info` is JSON.
+    pub fn new(joins: bool, info: Option<&str>) -> Result<Self, Problem> {
+        if info.is_some() && !joins {
+            return Err(invalid("`info` goes with `join=true`".into()));
+        }
+        let info = info.map(check_info).transpose()?;
+        Ok(Self { joins, info })
+    }
+
+    /// The wish about each channel of a body: what stands there goes before what is said for all.
+    pub fn of_body(body: &Read) -> Result<Vec<Self>, Problem> {
+        let joins = |channel: &ReadChannel| channel.join.unwrap_or(body.join);
+        let some = body.join || body.channels.iter().any(joins);
+        let all = Self::new(some, body.info.as_deref().map(RawValue::get))?;
+        let wish = |channel: &ReadChannel| match (&channel.info, joins(channel)) {
+            (None, true) => Ok(all.clone()),
+            (own, joins) => Self::new(joins, own.as_deref().map(RawValue::get)),
+        };
+        body.channels.iter().map(wish).collect()
+    }
+}
+
+/// The channels that a reader is to be a member of, and what others see of it there.
+pub struct Joins(Vec<(ChannelName, Option<Arc<str>>)>);
 
 impl Joins {
     /// Checks what is wished for; `None` where nothing is.
     pub fn of(
         app: &App,
         who: &Who,
-        channels: &[ChannelName],
-        wish: &PresenceWish<'_>,
+        wishes: impl Iterator<Item = (ChannelName, JoinWish)>,
     ) -> Result<Option<Self>, Problem> {
-        if wish.info.is_some() && !wish.joins {
-            return Err(invalid("`info` goes with `join=true`".into()));
-        }
-        let info = wish.info.map(check_info).transpose()?;
-        if !wish.joins {
-            return Ok(None);
-        }
-        for channel in channels {
+        let wanted = wishes.filter(|(_, wish)| wish.joins);
+        let wanted: Vec<_> = wanted.map(|(name, wish)| (name, wish.info)).collect();
+        for (channel, _) in &wanted {
             app.may(Action::Presence, channel, &who.claims, who.client)
                 .map_err(|denied| {
                     Problem::new(denied.code, format!("`{channel}`: {}", denied.detail))
                 })?;
         }
-        Ok(Some(Self {
-            channels: channels.to_vec(),
-            info,
-        }))
+        Ok((!wanted.is_empty()).then_some(Self(wanted)))
     }
 
     /// Charges for what others are told of it.
     pub fn charge(&self, app: &App, publisher: &Publisher) -> Result<(), Problem> {
-        let info = self.info.as_ref().map_or(0, |info| info.len());
-        let channels = self.channels.len();
-        charge_publisher(app, publisher, channels, channels * info)
+        let bytes = |(_, info): &(_, Option<Arc<str>>)| info.as_ref().map_or(0, |info| info.len());
+        charge_publisher(app, publisher, self.0.len(), self.0.iter().map(bytes).sum())
     }
 
     /// For as long as a stream is open.
@@ -90,8 +98,8 @@ impl Joins {
         };
         let lease = wait + app.limits().presence_lease;
         let until = app.monotonic() + lease.as_millis() as u64;
-        for channel in &self.channels {
-            let member = member(client, &who.claims, self.info.as_deref());
+        for (channel, info) in &self.0 {
+            let member = member(client, &who.claims, info.as_deref());
             let hold = Hold::Until(until);
             app.hub.join(channel, member, hold, app.now()).await?;
         }
@@ -147,8 +155,8 @@ impl Membership {
 
     /// Makes the stream a member of more channels.
     pub async fn join(&mut self, joins: &Joins, claims: &Claims) -> Result<(), Problem> {
-        for channel in &joins.channels {
-            let member = member(self.client, claims, joins.info.as_deref());
+        for (channel, info) in &joins.0 {
+            let member = member(self.client, claims, info.as_deref());
             let now = self.app.now();
             self.app
                 .hub

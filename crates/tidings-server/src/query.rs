@@ -7,15 +7,19 @@ use percent_encoding::percent_decode_str;
 use tidings_core::{ChannelName, Limits};
 use tidings_protocol::{Code, Problem};
 
+use crate::moves::Move;
 use crate::via::via;
 
 /// The parameters of a request, in order.
 pub struct Query {
     pairs: Vec<(String, String)>,
+    /// What a client tells about itself.
+    pub moved: Option<Move>,
 }
 
 impl Query {
-    /// The query of a request. Names that begin with `_` are left out: caches and proxies add them.
+    /// The query of a request. Names that begin with `_` are left out, since caches and proxies add
+    /// them, but for `_moved`.
     pub fn of(head: &request::Parts) -> Result<Self, Problem> {
         let query = Self::parse(head.uri.query())?;
         if via(head).guest && query.one("user")?.is_some() {
@@ -27,7 +31,7 @@ impl Query {
     }
 
     fn parse(query: Option<&str>) -> Result<Self, Problem> {
-        let mut pairs = Vec::new();
+        let (mut pairs, mut moved) = (Vec::new(), None);
         for part in query
             .unwrap_or("")
             .split('&')
@@ -37,9 +41,11 @@ impl Query {
             let name = decode(&name.replace('+', " "))?;
             if !name.starts_with('_') {
                 pairs.push((name, decode(&value.replace('+', " "))?));
+            } else if name == "_moved" {
+                moved = Move::parse(value);
             }
         }
-        Ok(Self { pairs })
+        Ok(Self { pairs, moved })
     }
 
     /// Refuses parameters that are not among `known`.

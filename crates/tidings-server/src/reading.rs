@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName};
 use http::request;
-use serde_json::value::RawValue;
 use tidings_core::{Action, BrokerError, ChannelName, Claims, ClientId, Feed, Start};
 use tidings_protocol::command::Read;
 use tidings_protocol::cursor::Cursor;
@@ -18,7 +17,8 @@ use tidings_protocol::{Code, Problem};
 use crate::access::single;
 use crate::app::App;
 use crate::identity::Who;
-use crate::presence::{Joins, Membership, PresenceWish};
+use crate::moves::{self, Rung};
+use crate::presence::{JoinWish, Joins, Membership};
 use crate::publish::Publisher;
 use crate::query::{Query, check_seconds, invalid};
 use crate::stats::Transport;
@@ -93,6 +93,7 @@ impl Reading {
         }
         let wait = query.seconds("wait")?;
         let transport = transport(query.one("transport")?, wishes, wait)?;
+        moves::count(app, query, Rung::of(transport, false));
         if names.is_empty() && transport != Transport::WebSocket {
             return Err(invalid(
                 "which channel? GET /channels/NAME, or /channels?name=NAME&name=…".into(),
@@ -117,12 +118,10 @@ impl Reading {
         };
         let afters: Vec<After> = query.all("after").map(After::parse).collect();
         reading.set_channels(names, afters)?;
-        let presence = PresenceWish {
-            reads: query.flag("presence")?.unwrap_or(false),
-            joins: query.flag("join")?.unwrap_or(false),
-            info: query.one("info")?,
-        };
-        reading.wish_presence(app, &presence)?;
+        let join = JoinWish::new(query.flag("join")?.unwrap_or(false), query.one("info")?)?;
+        let joins = vec![join; reading.channels.len()];
+        let reads_presence = query.flag("presence")?.unwrap_or(false);
+        reading.wish_presence(app, reads_presence, joins)?;
         reading.check(app)
     }
 
@@ -146,6 +145,8 @@ impl Reading {
                 "a WebSocket is opened by GET /channels, not by POST /read".into(),
             ));
         }
+        moves::count(app, query, Rung::of(transport, true));
+        let joins = JoinWish::of_body(&body)?;
         let mut channels = Vec::with_capacity(body.channels.len());
         for channel in body.channels {
             channels.push(Wanted {
@@ -172,12 +173,7 @@ impl Reading {
             joins: None,
             who,
         };
-        let presence = PresenceWish {
-            reads: body.presence,
-            joins: body.join,
-            info: body.info.as_deref().map(RawValue::get),
-        };
-        reading.wish_presence(app, &presence)?;
+        reading.wish_presence(app, body.presence, joins)?;
         reading.check(app)
     }
 
@@ -265,10 +261,16 @@ impl Reading {
     }
 
     /// Each channel's presence is read with it, or the reader is seen there.
-    fn wish_presence(&mut self, app: &App, wish: &PresenceWish<'_>) -> Result<(), Problem> {
+    fn wish_presence(
+        &mut self,
+        app: &App,
+        reads: bool,
+        joins: Vec<JoinWish>,
+    ) -> Result<(), Problem> {
         let about: Vec<ChannelName> = self.channels.iter().map(|w| w.name.clone()).collect();
-        self.joins = Joins::of(app, &self.who, &about, wish)?.map(Box::new);
-        if wish.reads {
+        let wishes = about.iter().cloned().zip(joins);
+        self.joins = Joins::of(app, &self.who, wishes)?.map(Box::new);
+        if reads {
             let presence = about.iter().map(|name| Wanted {
                 name: name.presence(),
                 after: None,

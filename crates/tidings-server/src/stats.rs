@@ -3,6 +3,8 @@
 use tidings_core::{Counter, Gauge};
 use tidings_protocol::{Code, Problem};
 
+use crate::moves::Moves;
+
 /// How a reader reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
@@ -98,6 +100,8 @@ pub struct ServerStats {
     pub sessions_refused: Counter,
     /// Clients whose streams ended because they were revoked.
     pub revoked: Counter,
+    /// Moves of clients between transports.
+    pub(crate) moves: Moves,
 }
 
 impl Default for ServerStats {
@@ -126,6 +130,7 @@ impl Default for ServerStats {
             accept_errors: Counter::default(),
             sessions_refused: Counter::default(),
             revoked: Counter::default(),
+            moves: Moves::default(),
         }
     }
 }

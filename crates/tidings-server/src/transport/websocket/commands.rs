@@ -14,9 +14,18 @@ use super::{Done, Subscribed, WebSocket};
 use crate::app::App;
 use crate::charge::{charge, charge_subscribes, delivered};
 use crate::identity::Who;
-use crate::presence::{Joins, Membership, PresenceWish};
+use crate::presence::{JoinWish, Joins, Membership};
 use crate::publish;
 use crate::reading::own_inbox;
+
+/// What a `subscribe` wants.
+struct Wish<'a> {
+    channel: &'a str,
+    /// With the channel that tells who is there.
+    presence: bool,
+    /// As one of those who are there, or why not.
+    join: Result<JoinWish, Problem>,
+}
 
 impl WebSocket {
     /// Carries out a command, a text frame.
@@ -71,14 +80,16 @@ impl WebSocket {
                 join,
                 info,
             } => {
-                let wish = PresenceWish {
-                    reads: presence,
-                    joins: join,
-                    info: info.map(RawValue::get),
+                let wish = Wish {
+                    channel: &channel,
+                    presence,
+                    join: JoinWish::new(join, info.map(RawValue::get)),
                 };
-                self.subscribe(id, &channel, after.as_deref(), last, &wish);
+                self.subscribe(id, wish, after.as_deref(), last);
             }
-            Action::Auth { token, session } => self.auth(id, &token, session.as_deref()),
+            Action::Auth { token, session } => {
+                self.auth(id, token.as_deref(), session.as_deref());
+            }
             Action::Unsubscribe { channel } => self.unsubscribe(id, &channel),
             Action::Publish(outgoing) => self.publish(id, outgoing, None),
             Action::Ping { time } => {
@@ -96,12 +107,11 @@ impl WebSocket {
     fn subscribe(
         &mut self,
         id: Option<&RawValue>,
-        channel: &str,
+        wish: Wish<'_>,
         after: Option<&str>,
         last: Option<usize>,
-        wish: &PresenceWish<'_>,
     ) {
-        let (channels, joins) = match self.may_subscribe(channel, wish) {
+        let (channels, joins) = match self.may_subscribe(wish) {
             Ok(wanted) => wanted,
             Err(problem) => return self.refuse(id, &problem),
         };
@@ -137,19 +147,16 @@ impl WebSocket {
     }
 
     /// The channels that a command wants, its presence after it, and what it joins.
-    fn may_subscribe(
-        &self,
-        channel: &str,
-        wish: &PresenceWish<'_>,
-    ) -> Result<(Vec<ChannelName>, Option<Joins>), Problem> {
+    fn may_subscribe(&self, wish: Wish<'_>) -> Result<(Vec<ChannelName>, Option<Joins>), Problem> {
         let who = self.who();
-        let channel = own_inbox(ChannelName::parse(channel)?, &who.claims, who.client)?;
-        let joins = Joins::of(&self.app, &who, std::slice::from_ref(&channel), wish)?;
+        let channel = own_inbox(ChannelName::parse(wish.channel)?, &who.claims, who.client)?;
+        let joined = std::iter::once((channel.clone(), wish.join?));
+        let joins = Joins::of(&self.app, &who, joined)?;
         if let Some(joins) = &joins {
             joins.charge(&self.app, &self.publisher())?;
         }
         let mut channels = vec![channel];
-        if wish.reads {
+        if wish.presence {
             channels.push(channels[0].presence());
         }
         for channel in &channels {

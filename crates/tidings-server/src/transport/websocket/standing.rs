@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
-use tidings_core::Claims;
+use tidings_core::{Claims, ClientId};
 use tidings_protocol::envelope::Notice;
 use tidings_protocol::{Code, Problem};
 
@@ -60,11 +60,22 @@ impl WebSocket {
         }
     }
 
-    /// Says who the client is, or shows a newer token.
-    pub(super) fn auth(&mut self, id: Option<&RawValue>, token: &str, session: Option<&str>) {
+    /// Says who the client is, shows a newer token, or comes back by a session alone.
+    pub(super) fn auth(
+        &mut self,
+        id: Option<&RawValue>,
+        token: Option<&str>,
+        session: Option<&str>,
+    ) {
         if let Err(problem) = charge_subscribes(&self.app, &self.stay.claims(), self.address, 1) {
             return self.refuse(id, &problem);
         }
+        let Some(token) = token else {
+            if let Err(problem) = self.come_back(id, session) {
+                self.refuse(id, &problem);
+            }
+            return;
+        };
         let (app, address) = (self.app.clone(), self.address);
         let (id, token) = (owned(id), token.to_owned());
         let session = session.map(str::to_owned);
@@ -104,6 +115,33 @@ impl WebSocket {
             true => self.stay.client(),
             false => before.unwrap_or_else(|| self.app.new_client()),
         };
+        self.be(id, client, claims)?;
+        self.auth_by = None;
+        Ok(())
+    }
+
+    /// Is the client of a session from here on; who it is stays as it is. A session that is not good
+    /// is ignored, as in a header.
+    fn come_back(&mut self, id: Option<&RawValue>, session: Option<&str>) -> Result<(), Problem> {
+        let claims = self.stay.claims();
+        let before = session.and_then(|text| session_of(&self.app, text, &claims));
+        let client = before.unwrap_or(self.stay.client());
+        if client != self.stay.client() && !self.feed.is_empty() {
+            return Err(Problem::new(
+                Code::InvalidCommand,
+                "a session alone comes before the first channel: this connection reads as another client already",
+            ));
+        }
+        self.be(id, client, &claims)
+    }
+
+    /// Takes a client and its claims for those of the connection, and says so.
+    fn be(
+        &mut self,
+        id: Option<&RawValue>,
+        client: ClientId,
+        claims: &Arc<Claims>,
+    ) -> Result<(), Problem> {
         self.app.check_revoked(claims, Some(client))?;
         if client != self.stay.client() {
             self.app
@@ -113,7 +151,6 @@ impl WebSocket {
             self.feed.set_reader(client);
         }
         self.stay.change(client, claims);
-        self.auth_by = None;
         // A newer token may have been shown elsewhere: what is in force is told.
         let claims = self.stay.claims();
         let session = session::sign(&self.app, client, &claims);
