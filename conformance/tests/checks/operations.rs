@@ -75,6 +75,7 @@ pub const OPERATIONS: &[Operation] = &[
     ),
     operation("`GET /metrics`", "GET", "/metrics", ""),
     operation("`GET /`", "GET", "/", ""),
+    operation("`GET /tidings.js`", "GET", "/tidings.js", ""),
     operation("`GET /healthz`", "GET", "/healthz", ""),
     operation("`GET /readyz`", "GET", "/readyz", ""),
 ];

@@ -22,7 +22,10 @@ async fn what_every_request_passes() {
         }
         let foreign = format!("Origin: https://evil.example\r\n{alice}");
         let got = ask(&server, operation, &foreign).await;
-        held += refused_by_status(&table, operation, "origin", &got);
+        match table.answer(name, "origin") {
+            Some(_) => held += refused_by_status(&table, operation, "origin", &got),
+            None => assert_eq!(got, "200", "{name}"),
+        }
         if table.answer(name, "method").is_some() {
             let put = Operation {
                 method: "PUT",

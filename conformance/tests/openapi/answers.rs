@@ -12,12 +12,16 @@ use crate::contract::Contract;
 /// What only a broken, busy or ending server answers, or a client that takes its time.
 const RARE: [u16; 5] = [408, 429, 431, 500, 503];
 
+/// Pages of every origin may load it, whatever else is refused them.
+const SDK: &str = "/tidings.{file}";
+
 const EVENTS: &str = "Accept: text/event-stream\r\n";
 
 /// A target and a body that an operation takes.
 pub fn sample(path: &str, method: &str) -> (String, &'static [u8]) {
     let target = match path {
         "/channels" | "/presence" => format!("{path}?name=a"),
+        SDK => "/tidings.js".into(),
         _ => path
             .replace("{channel}", "a")
             .replace("{file}", "style.css"),
@@ -86,7 +90,8 @@ impl Trial {
             // Elsewhere no content is what a reading answers at its end.
             let is_here = status != 204 || method == "options";
             let responses = self.contract.responses(&path, &method);
-            if is_here && responses.contains_key(&status) {
+            let is_refused = path != SDK || method == "options" || !matches!(status, 403 | 404);
+            if is_here && is_refused && responses.contains_key(&status) {
                 let (target, body) = sample(&path, &method);
                 let answer = self
                     .ask(&method.to_uppercase(), &target, headers, body)
@@ -110,6 +115,7 @@ async fn every_answer_is_documented() {
         .await;
     trial.sweep("Origin: http://evil.example\r\n", 403).await;
     readings(&mut trial).await;
+    files(&mut trial).await;
     messages(&mut trial).await;
     bad_requests(&mut trial).await;
     people(&mut trial).await;
@@ -190,6 +196,28 @@ async fn readings(trial: &mut Trial) {
 
 fn mark(target: &str) -> char {
     if target.contains('?') { '&' } else { '?' }
+}
+
+/// What pages load: from this server, under its own names, by whoever they are.
+async fn files(trial: &mut Trial) {
+    for file in ["js", "js.map", "global.js", "global.js.map"] {
+        let request = format!("GET /tidings.{file}");
+        let tag = trial.expect(200, &request, "", b"").await;
+        let known = format!("If-None-Match: {}\r\n", tag.header("etag").unwrap());
+        trial.expect(304, &request, &known, b"").await;
+    }
+    trial.expect(404, "GET /tidings.css", "", b"").await;
+    for method in ["GET", "HEAD"] {
+        let mut http = Http::connect(trial.server.addr).await;
+        let request = format!("{method} /tidings.js HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+        http.send(request.as_bytes()).await;
+        let answer = match method {
+            "HEAD" => http.head().await,
+            _ => http.answer().await,
+        };
+        assert_eq!(answer.status, 403);
+        trial.contract.check(method, "/tidings.js", &answer);
+    }
 }
 
 async fn messages(trial: &mut Trial) {

@@ -22,7 +22,8 @@ use crate::start::{start, websocket};
 use crate::stats::Transport;
 use crate::via::via;
 use crate::{
-    admin, identity, metrics, openapi, page, presence, publish, request_body, routes, stats_channel,
+    admin, identity, metrics, openapi, page, presence, publish, request_body, routes, sdk,
+    stats_channel,
 };
 
 type Handled = Result<Reply, Problem>;
@@ -38,6 +39,10 @@ pub async fn handle<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body:
         Err(problem) if problem.code == Code::HostNotAllowed && is_probe(head) => {
             (route(app, head, body).await, false)
         }
+        // What everybody may load is no page's of this origin or that.
+        Err(problem) if problem.code == Code::OriginNotAllowed && sdk::is_asked(head) => {
+            (route(app, head, body).await, false)
+        }
         Err(problem) => (Err(problem), false),
     };
     let ambiguous =
@@ -50,7 +55,7 @@ pub async fn handle<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body:
         // refused, gets no further request through.
         close(answer.headers_mut());
     }
-    if admitted {
+    if admitted && !sdk::is_asked(head) {
         let origin = head.headers.get(header::ORIGIN);
         policy.access.cors(origin, reply.headers_mut());
     }
@@ -88,6 +93,9 @@ async fn route<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body: &mut
                 }
                 None => channel(app, head, Some(channel_of_segment(segment)), body).await,
             },
+            None if path.starts_with("/tidings.") => {
+                Ok(sdk::file(head).ok_or_else(missing)?.into())
+            }
             None if via(head).guest => Err(missing()),
             None => match admin::route(app, head, body).await {
                 Some(answered) => Ok(answered?.into()),

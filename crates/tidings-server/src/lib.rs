@@ -40,6 +40,7 @@ mod refuse;
 mod reply;
 mod request_body;
 mod routes;
+mod sdk;
 mod seldom;
 mod serve;
 mod start;

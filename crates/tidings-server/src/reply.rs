@@ -152,6 +152,16 @@ pub fn refusal(problem: &Problem) -> Answer {
     answer
 }
 
+/// Whether who asks has what bears this tag already: weak comparison (RFC 9110 section 8.8.3.2).
+pub fn has(headers: &HeaderMap, tag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let tags = headers.get(header::IF_NONE_MATCH);
+    let Some(Ok(tags)) = tags.map(HeaderValue::to_str) else {
+        return false;
+    };
+    tags.trim() == "*" || tags.split(',').any(|given| opaque(given) == opaque(tag))
+}
+
 /// The headers that every answer has: nothing in between keeps it, and no browser takes it for a
 /// page.
 pub fn guard(headers: &mut HeaderMap) {

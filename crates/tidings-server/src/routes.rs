@@ -8,7 +8,7 @@ const TAKES: &str = "POST, OPTIONS";
 const CHANNEL: &str = "GET, HEAD, POST, DELETE, OPTIONS";
 
 /// Paths, of which the first that fits counts: any text stands for what is in braces.
-const ROUTES: [(&str, &str); 14] = [
+const ROUTES: [(&str, &str); 15] = [
     ("/channels", CHANNEL),
     ("/channels/{channel}/presence", READS),
     ("/channels/{channel}", CHANNEL),
@@ -23,6 +23,7 @@ const ROUTES: [(&str, &str); 14] = [
     ("/openapi.json", READS),
     ("/", READS),
     ("/console/{file}", READS),
+    ("/tidings.{file}", READS),
 ];
 
 /// All paths, each with its methods as `Allow` lists them (RFC 9110 section 10.2.1).

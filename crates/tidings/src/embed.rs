@@ -71,8 +71,8 @@ impl Tidings {
         Ok(self.0.app.publish(draft).await?.into())
     }
 
-    /// Answers one request. Its path begins with `/channels`, `/read` or `/publish`: what the
-    /// application puts before it, it takes away again (see [`Service::under`]).
+    /// Answers one request. Its path begins with `/channels`, `/read` or `/publish`, or is
+    /// `/tidings.js`: what the application puts before it, it takes away again (see [`Service::under`]).
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: HttpBody<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,

@@ -12,7 +12,7 @@ use tidings_protocol::envelope;
 use super::{Outbox, notice_of};
 use crate::app::App;
 use crate::reading::Reading;
-use crate::reply::{Answer, empty, json_pieces};
+use crate::reply::{Answer, empty, has, json_pieces};
 use crate::stats::Transport;
 
 /// What one read of a poll gave.
@@ -35,9 +35,7 @@ pub fn answer(
 ) -> Answer {
     let page = read(app, feed, reading.limit);
     let tag = etag(&page.body, reading.who.user().map(AsRef::as_ref));
-    let known = headers
-        .get(header::IF_NONE_MATCH)
-        .is_some_and(|tags| matches(tags, &tag));
+    let known = has(headers, &tag);
     let stats = app.stats.of(Transport::Poll);
     stats.opened.add(1);
     let mut answer = if known {
@@ -170,13 +168,4 @@ fn etag(body: &Outbox, user: Option<&str>) -> String {
     hasher.write_u8(0);
     body.parts().for_each(|part| hasher.write(part));
     format!("W/\"{:016x}\"", hasher.finish())
-}
-
-/// Weak comparison (RFC 9110 section 8.8.3.2).
-fn matches(tags: &HeaderValue, tag: &str) -> bool {
-    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let Ok(tags) = tags.to_str() else {
-        return false;
-    };
-    tags.trim() == "*" || tags.split(',').any(|given| opaque(given) == opaque(tag))
 }
