@@ -34,6 +34,18 @@ async fn each_audience_lets_in_whom_it_names() {
 }
 
 #[tokio::test]
+async fn a_refusal_lists_the_channels_that_are_refused() {
+    let server = start().await;
+    let named = bearer(&token(json!({"channels": {"subscribe": ["room:1"]}})));
+    let path = "/channels?name=room:1&name=room:2&name=back:1";
+    let answer = get(server.addr, path, &named).await;
+    assert_eq!(answer.status, 403);
+    assert_eq!(answer.json()["channels"], json!(["room:2", "back:1"]));
+    let answer = get(server.addr, "/channels/room:1", &named).await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
 async fn who_says_nothing_on_a_websocket_is_sent_away() {
     let server = start().await;
     let mut socket = raw_ws(server.addr, "/channels", "").await;

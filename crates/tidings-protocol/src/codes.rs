@@ -145,6 +145,8 @@ pub struct Problem {
     pub detail: String,
     /// How long to wait before it is tried again, where that is known.
     pub after: Option<Duration>,
+    /// The channels that it is about, where a request named several and only some are refused.
+    pub channels: Vec<String>,
 }
 
 impl Problem {
@@ -154,7 +156,15 @@ impl Problem {
             code,
             detail: detail.into(),
             after: None,
+            channels: Vec::new(),
         }
+    }
+
+    /// The same, about these channels of a request.
+    #[must_use]
+    pub fn about(mut self, channels: Vec<String>) -> Self {
+        self.channels = channels;
+        self
     }
 
     /// The same, to be tried again after a time.
@@ -173,6 +183,8 @@ impl Problem {
             status: u16,
             code: &'a str,
             detail: &'a str,
+            #[serde(skip_serializing_if = "<[String]>::is_empty")]
+            channels: &'a [String],
         }
         let body = Body {
             r#type: "about:blank",
@@ -180,6 +192,7 @@ impl Problem {
             status: self.code.status(),
             code: self.code.as_str(),
             detail: &self.detail,
+            channels: &self.channels,
         };
         serde_json::to_vec(&body).expect("strings and numbers always serialise")
     }

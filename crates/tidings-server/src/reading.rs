@@ -257,7 +257,8 @@ impl Reading {
         };
         let names: Vec<_> = denied.iter().map(|(name, _)| format!("`{name}`")).collect();
         let detail = format!("{}: {}", names.join(", "), first.detail);
-        Err(Problem::new(first.code, detail))
+        let channels = denied.iter().map(|(name, _)| name.to_string()).collect();
+        Err(Problem::new(first.code, detail).about(channels))
     }
 
     /// Each channel's presence is read with it, or the reader is seen there.

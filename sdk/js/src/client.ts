@@ -176,7 +176,7 @@ export class Tidings {
 
   /** Hands a frame of a channel to who reads it. */
   #give(frame: Frame, name = (frame as { channel: string }).channel): void {
-    const place = this.#places.get(name);
+    const place = this.#place(name);
     if (!place) return;
     const before = place.after;
     const frames = place.accept(frame);
@@ -198,11 +198,16 @@ export class Tidings {
     }, retry_ms ?? 1_000);
   }
 
+  /** Where the reader stands on a channel. The server calls one's own inboxes, `@` and `~`, by their whole names. */
+  #place(name: string): Place | undefined {
+    return this.#places.get(name) ?? (/^[@~]/.test(name) ? this.#places.get(name[0] as string) : undefined);
+  }
+
   /** A channel is read no more. */
   #end(name: string, error?: TidingsError): void {
-    const place = this.#places.get(name);
+    const place = this.#place(name);
     if (!place) return;
-    this.#places.delete(name);
+    this.#places.delete(place.name);
     for (const consumer of place.consumers) consumer.deliver({ type: "closed", channel: name, ...(error && { error }) });
     this.#link.changed([], []);
   }
@@ -221,7 +226,7 @@ export class Tidings {
 
   #refused(error: TidingsError): boolean {
     const { channels } = error;
-    if (channels?.some((name) => this.#places.has(name))) {
+    if (channels?.some((name) => this.#place(name))) {
       for (const name of channels) this.#end(name, error);
       return this.#places.size > 0;
     }
