@@ -1,29 +1,29 @@
-// A channel as an application has it: listeners, messages one after another, publishing, who is there. What comes over the wire and
-// where the reader stands is the client's.
+// A channel as an application has it: listeners, messages one after another, publishing. What comes over the wire and where the reader
+// stands is the engine's.
 
-import type { Tidings } from "./client.ts";
 import { Emitter } from "./emitter.ts";
+import type { Engine } from "./engine.ts";
 import { TidingsError } from "./errors.ts";
 import type { Frame } from "./frames.ts";
-import { unwrapped } from "./inbox.ts";
 import type { Consumer, Place } from "./places.ts";
-import { Presence } from "./presence.ts";
-import type { AnyMessage, Cancel, ChannelEvents, ChannelOptions, Closed, Events, Member, Message, PublishOptions, Receipt } from "./types.ts";
+import type { AnyMessage, Cancel, ChannelEvents, ChannelOptions, Closed, Events, Message, PublishOptions, Receipt } from "./types.ts";
 
 export class Channel<E extends object = Events> implements Consumer, AsyncIterable<AnyMessage<E>> {
   readonly name: string;
   readonly options: ChannelOptions;
-  readonly #tidings: Tidings;
-  readonly #emitter = new Emitter();
+  /** @internal */
+  protected readonly engine: Engine;
+  /** @internal */
+  protected readonly emitter: Emitter = new Emitter();
   #place: Place | undefined;
-  #presence: Presence | undefined;
+  #unlisten: (() => void) | undefined;
 
   /** Made by `tidings.channel(name)`. */
-  constructor(tidings: Tidings, name: string, options: ChannelOptions) {
-    this.#tidings = tidings;
+  constructor(engine: Engine, name: string, options: ChannelOptions) {
+    this.engine = engine;
     this.name = name;
     this.options = options;
-    this.#emitter.emptied = () => this.#settle();
+    this.emitter.emptied = () => this.#settle();
   }
 
   /** The cursor of what came last: what `after` takes. Undefined until the server was heard. */
@@ -38,14 +38,14 @@ export class Channel<E extends object = Events> implements Consumer, AsyncIterab
   on<Name extends keyof ChannelEvents<E>>(name: Name, listener: (value: ChannelEvents<E>[Name]) => void, options?: Cancel): () => void;
   on<Event extends keyof E & string>(event: Event, listener: (message: Message<E[Event], Event>) => void, options?: Cancel): () => void;
   on(name: string, listener: (value: never) => void, { signal }: Cancel = {}): () => void {
-    const remove = this.#emitter.add(name, listener, signal);
+    const remove = this.emitter.add(name, listener, signal);
     this.#settle();
     return remove;
   }
 
   /** The messages, one after another. Reading ends with the loop. Throws `too_slow` if `buffer` messages wait for it, and what the client fails with. */
   async *messages({ signal }: Cancel = {}): AsyncGenerator<AnyMessage<E>, void, undefined> {
-    const { buffer = 1_024 } = this.#tidings.options;
+    const { buffer = 1_024 } = this.engine.http.options;
     const waiting: AnyMessage<E>[] = [];
     const stop = new AbortController();
     const listening = { signal: stop.signal };
@@ -59,7 +59,7 @@ export class Channel<E extends object = Events> implements Consumer, AsyncIterab
     if (signal?.aborted) throw signal.reason;
     signal?.addEventListener("abort", abort);
     this.on("$closed", ({ error }) => end(error), listening);
-    this.#tidings.on("$failed", end, listening);
+    this.engine.emitter.add("$failed", end, stop.signal);
     this.on("$message", (message) => {
       if (ended) return;
       if (waiting.push(message) > buffer) end(new TidingsError("too_slow", `${buffer} messages wait to be taken: take them sooner, or raise \`buffer\``));
@@ -95,10 +95,10 @@ export class Channel<E extends object = Events> implements Consumer, AsyncIterab
       };
       const abort = settle(() => reject(signal?.reason));
       this.on("$closed", ({ error }) => settle(() => reject(error ?? new TidingsError("channel_closed", `${this.name} has ended`)))(), listening);
-      this.#tidings.on("$failed", (error) => settle(() => reject(error))(), listening);
+      this.engine.emitter.add("$failed", (error) => settle(() => reject(error))(), stop.signal);
       signal?.addEventListener("abort", abort);
       const ready = settle(resolve);
-      this.#emitter.add("$ready", ready, stop.signal);
+      this.emitter.add("$ready", ready, stop.signal);
       if (signal?.aborted) abort();
       else if (this.#place?.after !== undefined) ready();
     });
@@ -108,52 +108,51 @@ export class Channel<E extends object = Events> implements Consumer, AsyncIterab
   publish<Event extends keyof E & string>(data: E[Event], options: PublishOptions<Event> & { event: Event }): Promise<Receipt>;
   publish(data: "message" extends keyof E ? E["message"] : unknown, options?: Omit<PublishOptions, "event">): Promise<Receipt>;
   publish(data: unknown, options?: PublishOptions): Promise<Receipt> {
-    return this.#tidings.publish(this.name, data, options);
-  }
-
-  /** Who is there now. With `presence: true` it is what `$presence` told last, else the server is asked. */
-  async presence({ signal }: Cancel = {}): Promise<readonly Member[]> {
-    return this.#presence?.members ?? (await this.#tidings.members(this.name, signal)).clients;
+    return this.engine.publisher.publish(this.name, data, options);
   }
 
   /** Ends the reading. The next listener begins it anew. */
   close(): void {
-    this.#leave();
-    this.#emitter.clear();
+    this.leave();
+    this.emitter.clear();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
   }
 
-  /** Takes what came. For the client. */
+  /** @internal */
   deliver(frame: Frame): void {
+    if (this.engine.hides?.(frame)) return;
     if (frame.type === "message") {
-      const message = unwrapped(this.#tidings, frame);
-      const { event = "message" } = message;
-      // What an application listens to by `$` is not of the wire.
-      if (event[0] !== "$") this.#emitter.emit(event, message);
-      this.#emitter.emit("$message", message);
+      const { event = "message" } = frame;
+      this.emitter.emit(event, frame);
+      this.emitter.emit("$message", frame);
     } else if (frame.type === "closed") {
       this.#place = undefined;
-      this.#leave();
-      this.#emitter.emit("$closed", frame satisfies Closed);
-    } else this.#emitter.emit(frame.type === "subscribed" ? "$ready" : `$${frame.type}`, frame);
+      this.leave();
+      this.emitter.emit("$closed", frame satisfies Closed);
+    } else this.emitter.emit(frame.type === "subscribed" ? "$ready" : `$${frame.type}`, frame);
+  }
+
+  /** @internal The reading begins. */
+  protected enter(): void {
+    this.#place = this.engine.attach(this.name, this, this.options);
+    this.#unlisten = this.engine.emitter.add("$state", (change) => this.emitter.emit("$state", change));
+  }
+
+  /** @internal The reading ends. */
+  protected leave(): void {
+    this.#unlisten?.();
+    this.#unlisten = undefined;
+    if (!this.#place) return;
+    this.#place = undefined;
+    this.engine.detach(this.name, this);
   }
 
   /** Begins or ends the reading, as there are listeners. */
   #settle(): void {
-    if (!this.#emitter.count) return this.#leave();
-    if (this.#place) return;
-    this.#place = this.#tidings.attach(this.name, this, this.options);
-    if (this.options.presence) this.#presence = new Presence(this.#tidings, this.name, (name, value) => this.#emitter.emit(name, value));
-  }
-
-  #leave(): void {
-    this.#presence?.close();
-    this.#presence = undefined;
-    if (!this.#place) return;
-    this.#place = undefined;
-    this.#tidings.detach(this.name, this);
+    if (!this.emitter.count) this.leave();
+    else if (!this.#place) this.enter();
   }
 }

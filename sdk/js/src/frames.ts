@@ -1,6 +1,6 @@
 // What comes from the server (PROTOCOL.md section 3), and how its bytes become values.
 
-import type { Closed, Gap, Message, Receipt, Skip } from "./types.ts";
+import type { Closed, Gap, Message, Receipt, Skip, StateChange } from "./types.ts";
 
 export interface Place {
   epoch: string;
@@ -55,7 +55,9 @@ export type Frame =
   | { type: "unsubscribed"; channel: string; id?: number; reason?: string }
   | { type: "reconnect"; after_ms: number }
   | { type: "expiring"; in_ms: number }
-  | { type: "ping" | "pong" };
+  | { type: "ping" | "pong" }
+  // Of another tab, not of the server.
+  | { type: "state"; change: StateChange };
 
 const bytes = (base64: string): Uint8Array => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 

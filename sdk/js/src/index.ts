@@ -1,13 +1,18 @@
 // The whole client.
 
 import { Tidings as Core } from "./client.ts";
-import { rungMemory } from "./memory.ts";
-import { timings } from "./timings.ts";
+import type { Extension } from "./engine.ts";
+import { Peer } from "./inbox.ts";
+import { memory } from "./memory.ts";
+import { page } from "./page.ts";
+import { persistence } from "./persistence.ts";
+import { Room } from "./room.ts";
+import { tabs } from "./tabs.ts";
 import type { Transport } from "./transport.ts";
 import { longPoll, poll } from "./transports/polling.ts";
 import { sse, ssePost } from "./transports/stream.ts";
 import { websocket } from "./transports/websocket.ts";
-import type { Options, TransportName } from "./types.ts";
+import type { ChannelOptions, Events, Options, TransportName } from "./types.ts";
 
 const ladder: readonly Transport[] = [websocket, sse, ssePost, longPoll, poll];
 
@@ -26,17 +31,34 @@ function transport(name: TransportName): Transport {
  * ```
  */
 export class Tidings extends Core {
-  constructor(url: string | URL, { transports, tabs, persist, ...options }: Options = {}) {
-    super(url, {
-      ...options,
-      transports: transports ? transports.map(transport) : ladder,
-      memory: transports ? undefined : rungMemory(String(url), options.timings?.remember ?? timings.remember),
-    });
+  constructor(url: string | URL, { transports, tabs: shared = true, persist, ...options }: Options = {}) {
+    const extensions: Extension[] = [page, memory(String(url))];
+    if (persist) extensions.push(persistence(String(url), persist));
+    if (shared) extensions.push(tabs);
+    super(url, { ...options, transports: transports?.map(transport) ?? ladder, extensions });
+  }
+
+  override channel<E extends object = Events>(name: string, options?: ChannelOptions): Room<E> {
+    return super.channel<E>(name, options) as Room<E>;
+  }
+
+  /** All clients of a user. */
+  user(name: string): Peer {
+    return new Peer(this.engine, `@${name}`, this.channel("~"));
+  }
+
+  /** One client, by its public id. */
+  peer(client: string): Peer {
+    return new Peer(this.engine, `~${client}`, this.channel("~"));
+  }
+
+  /** @internal */
+  protected override make(name: string, options: ChannelOptions): Room {
+    return new Room(this.engine, name, options);
   }
 }
 
-export { Channel } from "./channel.ts";
+export { Room } from "./room.ts";
 export { TidingsError } from "./errors.ts";
 export { Peer, type RequestOptions } from "./inbox.ts";
-export type { MemberList } from "./client.ts";
 export type * from "./types.ts";

@@ -6,7 +6,7 @@ import { TidingsError } from "./errors.ts";
 import type { Frame } from "./frames.ts";
 import type { Http } from "./http.ts";
 import type { Ask, Connection, Transport } from "./transport.ts";
-import type { Move, MoveReason, StateChange, TransportName } from "./types.ts";
+import type { Move, MoveReason, StateChange } from "./types.ts";
 
 export interface Host {
   asks(): Ask[];
@@ -17,12 +17,6 @@ export interface Host {
   moved(move: Move): void;
   /** Refused for good. True: something was changed, and it is worth another attempt. */
   refused(error: TidingsError): boolean;
-}
-
-/** What is known of a rung over a reload. */
-export interface Memory {
-  get(): string | undefined;
-  set(name: string | undefined): void;
 }
 
 interface Attempt {
@@ -51,9 +45,8 @@ const doubtful = new Set<string>(["blocked", "broken", "cut", "silent"]);
 export class Link {
   #http: Http;
   #host: Host;
-  #memory: Memory | undefined;
-  #ladder: Transport[];
-  #connector: Connector;
+  #ladder: Transport[] = [];
+  #connector!: Connector;
   #current: Attempt | undefined;
   #candidate: Attempt | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -65,21 +58,34 @@ export class Link {
   /** Ephemeral messages that came while a candidate is opened: it may bring them again. */
   #fleeting = new Set<string>();
 
-  constructor(http: Http, host: Host, transports: readonly Transport[], memory?: Memory) {
+  /** Told which rung is in use. */
+  settled: ((name: string) => void) | undefined;
+
+  constructor(http: Http, host: Host) {
     this.#http = http;
     this.#host = host;
-    this.#memory = memory;
-    this.#ladder = transports.filter((transport) => transport.usable(http));
-    if (!this.#ladder.length) throw new TypeError("none of the transports is available in this runtime");
-    if (transports[0] !== this.#ladder[0]) http.moved = `${transports[0]?.name}.unavailable`;
-    this.#connector = new Connector(this.#ladder.length, http.timings);
-    const remembered = memory?.get();
-    this.#connector.at = Math.max(0, this.#ladder.findIndex(({ name }) => name === remembered));
   }
 
-  /** Begins, unless it runs. */
+  /** Takes these rungs from now on. */
+  use(transports: readonly Transport[]): void {
+    const running = this.#running;
+    if (running) this.stop(false);
+    this.#ladder = transports.filter((transport) => transport.usable(this.#http));
+    if (transports.length && !this.#ladder.length) throw new TypeError("none of the transports is available in this runtime");
+    if (this.#ladder.length && transports[0] !== this.#ladder[0]) this.#http.moved = `${transports[0]?.name}.unavailable`;
+    this.#connector = new Connector(this.#ladder.length, this.#http.timings);
+    if (!this.#ladder.length) return;
+    if (running || this.#host.asks().length) this.start();
+  }
+
+  /** Begins with this rung, if it is one. */
+  prefer(name: string | undefined): void {
+    this.#connector.at = Math.max(0, this.#ladder.findIndex((transport) => transport.name === name));
+  }
+
+  /** Begins, unless it runs or there is no ladder yet. */
   start(): void {
-    if (this.#running) return;
+    if (this.#running || !this.#ladder.length) return;
     this.#running = true;
     // What is asked for in the same turn shares the first request.
     const turn = ++this.#turn;
@@ -132,11 +138,11 @@ export class Link {
   #connect(): void {
     const { at } = this.#connector;
     this.#tell("connecting");
-    this.#current = this.#open(at, () => this.#use(at), (attempt, outcome) => void this.#ended(attempt, outcome));
+    this.#current = this.#open(at, () => this.#stands(at), (attempt, outcome) => void this.#ended(attempt, outcome));
   }
 
-  #name(at: number): TransportName {
-    return this.#ladder[at]?.name as TransportName;
+  #name(at: number): Transport["name"] {
+    return (this.#ladder[at] as Transport).name;
   }
 
   #tell(state: StateChange["state"], more: Partial<StateChange> = {}): void {
@@ -212,9 +218,9 @@ export class Link {
   }
 
   /** A connection works: it is the one. */
-  #use(at: number): void {
+  #stands(at: number): void {
     this.#connector.at = at;
-    this.#memory?.set(at ? this.#name(at) : undefined);
+    this.settled?.(this.#name(at));
     this.#tell("open");
     this.#host.connected((this.#current as Attempt | undefined)?.connection);
     this.#planClimb();
@@ -263,7 +269,7 @@ export class Link {
     this.stop(false);
   }
 
-  #moved(from: TransportName, to: TransportName, reason: MoveReason): void {
+  #moved(from: Transport["name"], to: Transport["name"], reason: MoveReason): void {
     this.#http.moved = `${from}.${reason}`;
     if (from !== to) this.#host.moved({ from, to, reason });
   }
@@ -288,7 +294,7 @@ export class Link {
           this.#connector.climbed(at);
           this.#host.moved({ from: this.#name(from), to: this.#name(at), reason: "climbed" });
         }
-        this.#use(at);
+        this.#stands(at);
       },
       (attempt, outcome) => {
         // It has become the one that stands.

@@ -1,6 +1,6 @@
 // Which rung worked, kept for a short time and for one kind of network, so that a reload does not go down the ladder again.
 
-import type { Memory } from "./link.ts";
+import type { Extension } from "./engine.ts";
 
 interface Kept {
   name: string;
@@ -11,24 +11,19 @@ interface Kept {
 const network = (): string => String((globalThis.navigator as { connection?: { type?: string } } | undefined)?.connection?.type);
 
 /** Nothing where there is no `sessionStorage`, or it is forbidden. */
-export function rungMemory(url: string, remember: number): Memory | undefined {
-  const key = `tidings.rung ${url}`;
-  const tried = <Value>(act: (storage: Storage) => Value): Value | undefined => {
+export const memory =
+  (url: string): Extension =>
+  ({ link, http, transports }) => {
+    const key = `tidings.rung ${url}`;
     try {
-      return act(sessionStorage);
+      const kept = JSON.parse(sessionStorage.getItem(key) ?? "{}") as Partial<Kept>;
+      if (kept.until && kept.until > Date.now() && kept.network === network()) link.prefer(kept.name);
     } catch {
-      return undefined;
+      return;
     }
+    link.settled = (name) => {
+      const kept: Kept = { name, network: network(), until: Date.now() + http.timings.remember };
+      if (name === transports[0]?.name) sessionStorage.removeItem(key);
+      else sessionStorage.setItem(key, JSON.stringify(kept));
+    };
   };
-  return {
-    get: () =>
-      tried((storage) => {
-        const kept = JSON.parse(storage.getItem(key) ?? "null") as Kept | null;
-        return kept && kept.until > Date.now() && kept.network === network() ? kept.name : undefined;
-      }),
-    set: (name) =>
-      tried((storage) =>
-        name === undefined ? storage.removeItem(key) : storage.setItem(key, JSON.stringify({ name, network: network(), until: Date.now() + remember } satisfies Kept)),
-      ),
-  };
-}

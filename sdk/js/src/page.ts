@@ -1,21 +1,21 @@
 // What a browser tells of its network and of the page: when it is worth trying now, and when nothing should be done at all.
 
-import type { Link } from "./link.ts";
+import type { Extension } from "./engine.ts";
 
 /** A page that was hidden for longer may have lost its connection without a word. */
 const HIDDEN = 25_000;
 
 type Target = EventTarget | undefined;
 
-/** Begins to watch; gives what ends it. Where there is no page it watches what there is. */
-export function watchPage(link: Link, wanted: () => boolean): () => void {
+/** Where there is no page it watches what there is. */
+export const page: Extension = ({ link, places }) => {
   const global = globalThis as { document?: Document & EventTarget; addEventListener?: unknown; navigator?: { connection?: EventTarget } };
-  const page = global.document;
+  const { document } = global;
   const scope = (typeof global.addEventListener === "function" ? globalThis : undefined) as Target;
   const stop = new AbortController();
   let hidden = 0;
   const listen = (target: Target, names: string, act: (event: Event) => void): void => {
-    for (const name of names.split(" ")) target?.addEventListener(name, (event) => wanted() && act(event), { signal: stop.signal });
+    for (const name of names.split(" ")) target?.addEventListener(name, (event) => places.size && act(event), { signal: stop.signal });
   };
   const resume = (): void => {
     link.start();
@@ -23,17 +23,17 @@ export function watchPage(link: Link, wanted: () => boolean): () => void {
   };
   listen(scope, "online", () => link.refresh());
   listen(global.navigator?.connection, "change", () => link.refresh());
-  listen(page, "visibilitychange", () => {
+  listen(document, "visibilitychange", () => {
     const since = hidden;
-    hidden = page?.visibilityState === "hidden" ? Date.now() : 0;
+    hidden = document?.visibilityState === "hidden" ? Date.now() : 0;
     if (hidden) return;
     if (since && Date.now() - since > HIDDEN) link.refresh();
     else link.climb();
   });
   // A frozen page hears nothing, and a connection of it would look alive to the server.
-  listen(page, "freeze", () => link.stop(false));
-  listen(page, "resume", resume);
+  listen(document, "freeze", () => link.stop(false));
+  listen(document, "resume", resume);
   listen(scope, "pagehide", (event) => (event as PageTransitionEvent).persisted && link.stop(false));
   listen(scope, "pageshow", (event) => (event as PageTransitionEvent).persisted && resume());
   return () => stop.abort();
-}
+};

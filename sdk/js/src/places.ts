@@ -16,11 +16,11 @@ export class Place {
   offset = 0;
   /** A poll's cursor that is newer than the position. */
   cursor: string | undefined;
-  #start: ChannelOptions;
+  start: ChannelOptions;
 
   constructor(name: string, start: ChannelOptions) {
     this.name = name;
-    this.#start = start;
+    this.start = start;
   }
 
   /** The cursor of what was seen last. */
@@ -28,9 +28,14 @@ export class Place {
     return this.cursor ?? (this.epoch && `${this.epoch}-${this.offset}`);
   }
 
+  /** Hands it to all who read the channel. */
+  give(frame: Frame): void {
+    for (const consumer of [...this.consumers]) consumer.deliver(frame);
+  }
+
   ask(): Ask {
-    const { last, join } = this.#start;
-    const after = this.after ?? this.#start.after ?? (last === undefined ? "now" : undefined);
+    const { last, join } = this.start;
+    const after = this.after ?? this.start.after ?? (last === undefined ? "now" : undefined);
     return {
       name: this.name,
       after,

@@ -1,22 +1,26 @@
 // Who is in a channel: the list, and what changes in it. The list is of a place on `$presence:NAME`, which is read from there on.
 
-import type { Tidings } from "./client.ts";
+import type { Engine } from "./engine.ts";
 import { asError } from "./errors.ts";
 import type { Frame } from "./frames.ts";
 import type { Consumer } from "./places.ts";
 import type { Member } from "./types.ts";
 
+/** Who is there at a moment, and the cursor from which the presence channel goes on. */
+export const memberList = ({ http }: Engine, name: string, signal?: AbortSignal): Promise<{ clients: Member[]; count: number; cursor: string }> =>
+  http.json(http.url("presence", [["name", name]]), { signal });
+
 type Tell = (name: "$presence" | "$join" | "$leave" | "$closed", value: unknown) => void;
 
 export class Presence implements Consumer {
-  readonly #tidings: Tidings;
+  readonly #engine: Engine;
   readonly #name: string;
   readonly #tell: Tell;
   readonly #stop = new AbortController();
   #clients: Map<string, Member> | undefined;
 
-  constructor(tidings: Tidings, name: string, tell: Tell) {
-    this.#tidings = tidings;
+  constructor(engine: Engine, name: string, tell: Tell) {
+    this.#engine = engine;
     this.#name = name;
     this.#tell = tell;
     this.#begin();
@@ -29,13 +33,13 @@ export class Presence implements Consumer {
 
   close(): void {
     this.#stop.abort();
-    this.#tidings.detach(this.#channel, this);
+    this.#engine.detach(this.#channel, this);
   }
 
   deliver(frame: Frame): void {
     if (frame.type === "gap") {
       // What changed is not known: the list is taken again.
-      this.#tidings.detach(this.#channel, this);
+      this.#engine.detach(this.#channel, this);
       this.#begin();
     } else if (frame.type === "message" && this.#clients) {
       const member = frame.data as Member;
@@ -52,11 +56,11 @@ export class Presence implements Consumer {
 
   #begin(): void {
     const { signal } = this.#stop;
-    this.#tidings.members(this.#name, signal).then(
+    memberList(this.#engine, this.#name, signal).then(
       ({ clients, cursor }) => {
         if (signal.aborted) return;
         this.#clients = new Map(clients.map((member) => [member.client, member]));
-        this.#tidings.attach(this.#channel, this, { after: cursor });
+        this.#engine.attach(this.#channel, this, { after: cursor });
         this.#tell("$presence", this.members);
       },
       (reason: unknown) => {

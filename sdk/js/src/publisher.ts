@@ -10,9 +10,20 @@ import type { PublishOptions, Receipt } from "./types.ts";
 const COMMAND_CHARACTERS = 60_000;
 const BATCH = 64;
 
+/** A message as it stands on the wire. */
+export interface Outgoing {
+  channel: string;
+  event?: string;
+  data?: unknown;
+  encoding?: string;
+  ephemeral?: boolean;
+  key?: string;
+  echo?: boolean;
+}
+
 interface Item {
   id: string;
-  message: { channel: string; ephemeral?: boolean | undefined; key?: string | undefined };
+  message: Outgoing;
   large: boolean;
   /** When it was first sent. */
   since: number;
@@ -41,6 +52,9 @@ export class Publisher {
   /** A POST was refused for now. */
   #waiting = false;
 
+  /** Sees what is published before it is queued; what it gives is called if it is not published. */
+  outgoing: ((message: Outgoing) => (() => void) | void) | undefined;
+
   constructor(http: Http, awaits: () => boolean) {
     this.#http = http;
     this.#awaits = awaits;
@@ -48,18 +62,27 @@ export class Publisher {
 
   /** Resolves once the server holds the message. */
   publish(channel: string, data: unknown, { signal, ephemeral, echo, key, ...rest }: PublishOptions = {}): Promise<Receipt> {
-    const { queue = 1_000 } = this.#http.options;
     if (signal?.aborted) return Promise.reject(signal.reason);
-    if (ephemeral && !this.#connection && this.#awaits()) return Promise.resolve({ channel, dropped: true });
-    if (this.#items.length >= queue) return Promise.reject(new TidingsError("queue_full", `${queue} messages wait already: wait for their answers`, true));
     const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : data instanceof Uint8Array ? data : undefined;
-    const message = {
+    const message: Outgoing = {
       channel,
       ...rest,
       ...(bytes ? { encoding: "base64", data: toBase64(bytes) } : { data: data ?? null }),
       ...(ephemeral ? { ephemeral } : { key: key ?? randomId() }),
       ...(echo === false ? { echo } : {}),
     };
+    const undo = this.outgoing?.(message);
+    const sent = this.enqueue(message, signal);
+    if (undo) sent.then(({ dropped }) => dropped && undo(), undo);
+    return sent;
+  }
+
+  /** Publishes a message that is ready for the wire. */
+  enqueue(message: Outgoing, signal?: AbortSignal): Promise<Receipt> {
+    const { queue = 1_000 } = this.#http.options;
+    const { channel, ephemeral } = message;
+    if (ephemeral && !this.#connection && this.#awaits()) return Promise.resolve({ channel, dropped: true });
+    if (this.#items.length >= queue) return Promise.reject(new TidingsError("queue_full", `${queue} messages wait already: wait for their answers`, true));
     return new Promise((resolve, reject) => {
       const done = <Value>(act: (value: Value) => void) => (value: Value): void => {
         signal?.removeEventListener("abort", abort);

@@ -67,8 +67,8 @@ export interface Closed {
 /** How the connection stands. */
 export interface StateChange {
   readonly state: State;
-  /** The one in use or tried now; none where there is no connection. */
-  readonly transport: TransportName | null;
+  /** The one in use or tried now; `tab` is the connection of another tab, null none. */
+  readonly transport: TransportName | "tab" | null;
   /** Why it is not open, in words. */
   readonly reason?: string;
   /** When the next attempt begins, in milliseconds from now. */
@@ -77,8 +77,8 @@ export interface StateChange {
 
 /** The connection went to another rung of the ladder. */
 export interface Move {
-  readonly from: TransportName;
-  readonly to: TransportName;
+  readonly from: TransportName | "tab";
+  readonly to: TransportName | "tab";
   readonly reason: MoveReason;
 }
 

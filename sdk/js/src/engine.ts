@@ -1,0 +1,173 @@
+// What a client is made of: where it stands on its channels, one connection under all of them, what it publishes. An application does not
+// see it; extensions do.
+
+import { Emitter } from "./emitter.ts";
+import { TidingsError } from "./errors.ts";
+import type { Answer, ErrorFrame, Frame } from "./frames.ts";
+import { Http } from "./http.ts";
+import { Link } from "./link.ts";
+import { Place, type Consumer } from "./places.ts";
+import { Publisher } from "./publisher.ts";
+import type { Ask, Connection, Transport } from "./transport.ts";
+import type { ChannelOptions, Options, StateChange } from "./types.ts";
+
+/** Something that a client can do without, begun with it; gives what ends it. */
+export type Extension = (engine: Engine) => (() => void) | void;
+
+export class Engine {
+  readonly http: Http;
+  readonly link: Link;
+  readonly publisher: Publisher;
+  readonly emitter: Emitter = new Emitter();
+  readonly places: Map<string, Place> = new Map();
+  readonly transports: readonly Transport[];
+  connection: Connection | undefined;
+  state: StateChange = { state: "idle", transport: null };
+  closed = false;
+  /** Where a reading starts that nothing else says, by channel: positions that outlived a page. */
+  kept: Record<string, string> = {};
+  /** Whether a message is not for the application. */
+  hides: ((frame: Frame) => boolean) | undefined;
+
+  constructor(url: string | URL, transports: readonly Transport[], options: Options) {
+    this.http = new Http(url, options);
+    this.transports = transports;
+    this.publisher = new Publisher(this.http, () => this.places.size > 0);
+    this.link = new Link(this.http, {
+      asks: () => this.asks(),
+      frame: (frame) => this.#take(frame),
+      connected: (connection) => {
+        this.connection = connection;
+        this.publisher.use(connection);
+      },
+      state: (change) => this.tell(change),
+      moved: (move) => this.emitter.emit("$move", move),
+      refused: (error) => this.#refused(error),
+    });
+    this.link.use(transports);
+  }
+
+  asks(): Ask[] {
+    return [...this.places.values()].map((place) => place.ask());
+  }
+
+  /** Begins to read a channel for a consumer. */
+  attach(name: string, consumer: Consumer, start: ChannelOptions): Place {
+    let place = this.places.get(name);
+    if (!place) {
+      const after = this.kept[name];
+      this.places.set(name, (place = new Place(name, after === undefined ? start : { ...start, after })));
+      this.#changed([place], []);
+    } else if (start.join !== undefined && place.start.join === undefined) {
+      place.start = { ...place.start, join: start.join };
+      this.#changed([place], [name]);
+    }
+    place.consumers.add(consumer);
+    return place;
+  }
+
+  /** Ends it. */
+  detach(name: string, consumer: Consumer): void {
+    const place = this.places.get(name);
+    if (!place?.consumers.delete(consumer) || place.consumers.size) return;
+    this.places.delete(name);
+    this.#changed([], [name]);
+  }
+
+  #changed(added: Place[], removed: string[]): void {
+    if (!this.closed) this.link.changed(added.map((place) => place.ask()), removed);
+  }
+
+  #take(frame: Frame): void {
+    switch (frame.type) {
+      case "hello":
+        this.http.known(frame);
+        for (const [channel, place] of Object.entries(frame.channels)) this.#give({ type: "subscribed", channel, ...place }, channel);
+        return;
+      case "ack":
+      case "error":
+        return this.#answered(frame);
+      case "expiring":
+        return void this.#renew();
+      case "state":
+        return this.tell(frame.change);
+      case "unsubscribed":
+        if (frame.reason !== undefined) this.#end(frame.channel, new TidingsError(frame.reason, `${frame.channel} may no longer be read`));
+        return;
+      case "closed":
+        return this.#end(frame.channel, frame.error);
+      case "cursor":
+        for (const name of frame.names) this.#give(frame, name);
+        return;
+      case "message":
+      case "gap":
+      case "skip":
+      case "subscribed":
+        return this.#give(frame, frame.channel);
+    }
+  }
+
+  /** Hands a frame of a channel to who reads it. */
+  #give(frame: Frame, name: string): void {
+    const place = this.#place(name);
+    if (!place) return;
+    const known = place.after !== undefined;
+    for (const each of place.accept(frame)) place.give(each);
+    if (!known && place.after !== undefined) place.give({ type: "subscribed", channel: place.name, epoch: "", offset: 0 });
+  }
+
+  /** Where the reader stands on a channel. The server calls one's own inboxes, `@` and `~`, by their whole names. */
+  #place(name: string): Place | undefined {
+    return this.places.get(name) ?? (/^[@~]/.test(name) ? this.places.get(name[0] as string) : undefined);
+  }
+
+  #answered(frame: Answer | ErrorFrame): void {
+    if (this.publisher.answer(frame)) return;
+    if (frame.type === "ack") return this.http.known(frame);
+    const { channel, code, message, temporary, retry_ms } = frame;
+    if (channel === undefined) return;
+    if (!temporary) return this.#end(channel, new TidingsError(code, message));
+    setTimeout(() => {
+      const place = this.places.get(channel);
+      if (place) this.#changed([place], []);
+    }, retry_ms ?? 1_000);
+  }
+
+  /** A channel is read no more. */
+  #end(name: string, error?: TidingsError): void {
+    const place = this.#place(name);
+    if (!place) return;
+    this.places.delete(place.name);
+    place.give({ type: "closed", channel: place.name, ...(error && { error }) });
+    this.#changed([], []);
+  }
+
+  async #renew(): Promise<void> {
+    if (!this.http.renew()) return;
+    try {
+      const token = await this.http.token();
+      const { session } = this.http;
+      if (this.connection?.send) this.connection.send({ type: "auth", id: "auth", token, session });
+      else this.http.known(await this.http.json(this.http.url("session"), { method: "POST", body: { session } }));
+    } catch {
+      // Why there is none shows when this one has ended.
+    }
+  }
+
+  #refused(error: TidingsError): boolean {
+    const { channels } = error;
+    if (channels?.some((name) => this.#place(name))) {
+      for (const name of channels) this.#end(name, error);
+      return this.places.size > 0;
+    }
+    this.publisher.fail(error);
+    this.tell({ state: "closed", transport: null, reason: error.message });
+    this.emitter.emit("$failed", error);
+    return false;
+  }
+
+  tell(change: StateChange): void {
+    this.state = change;
+    this.emitter.emit("$state", change);
+  }
+}

@@ -1,0 +1,34 @@
+// A channel with who is there, and with requests that can be answered.
+
+import { Channel } from "./channel.ts";
+import type { Frame } from "./frames.ts";
+import { unwrapped } from "./inbox.ts";
+import { Presence, memberList } from "./presence.ts";
+import type { Cancel, Events, Member } from "./types.ts";
+
+export class Room<E extends object = Events> extends Channel<E> {
+  #presence: Presence | undefined;
+
+  /** Who is there now. With `presence: true` it is what `$presence` told last, else the server is asked. */
+  async presence({ signal }: Cancel = {}): Promise<readonly Member[]> {
+    return this.#presence?.members ?? (await memberList(this.engine, this.name, signal)).clients;
+  }
+
+  /** @internal */
+  override deliver(frame: Frame): void {
+    super.deliver(frame.type === "message" ? unwrapped(this.engine, frame) : frame);
+  }
+
+  /** @internal */
+  protected override enter(): void {
+    super.enter();
+    if (this.options.presence) this.#presence = new Presence(this.engine, this.name, (name, value) => this.emitter.emit(name, value));
+  }
+
+  /** @internal */
+  protected override leave(): void {
+    this.#presence?.close();
+    this.#presence = undefined;
+    super.leave();
+  }
+}

@@ -1,0 +1,318 @@
+// One connection for all tabs of a browser. A tab holds a lock and is the leader: its ladder goes to the server. To the others it is a
+// transport like any other, so that a change of the leader is a reconnect: each tab has its own positions and goes on from them.
+
+import type { Engine, Extension } from "./engine.ts";
+import { TidingsError } from "./errors.ts";
+import { plain, toBase64, type Answer, type ErrorFrame, type Frame } from "./frames.ts";
+import type { Consumer, Place } from "./places.ts";
+import { randomId, type Outgoing } from "./publisher.ts";
+import type { Ask, Connection, Sink, Transport } from "./transport.ts";
+import type { StateChange } from "./types.ts";
+
+/** What tabs say to each other. `to` is a tab, or all. */
+type Said = { by: string; to?: string } & (
+  | { say: "who" | "ping" | "pong" }
+  | { say: "leader"; client: string | undefined; session: string | undefined; change: StateChange }
+  | { say: "read"; added: Ask[]; removed: string[] }
+  /** The reading of a channel goes on after this; nothing where all that was asked for comes. */
+  | { say: "from"; channel: string; after: string | undefined }
+  | { say: "publish"; id: string; message: Outgoing }
+  /** `channel` is the name by which it was asked for. */
+  | { say: "frame"; channel: string; frame: Frame }
+  | { say: "answer"; frame: Answer | ErrorFrame }
+  | { say: "failed"; error: Omit<ErrorFrame, "type"> }
+);
+type Words<Each> = Each extends unknown ? Omit<Each, "by"> : never;
+
+/** Who this is: tabs of different users share nothing. */
+async function identity({ http }: Engine): Promise<string> {
+  const token = await http.token();
+  const { user = "" } = http.options;
+  if (token === undefined) return user;
+  try {
+    const { sub } = JSON.parse(atob((token.split(".")[1] as string).replace(/-/g, "+").replace(/_/g, "/"))) as { sub?: string };
+    if (sub) return sub;
+  } catch {
+    // It is no JSON Web Token.
+  }
+  return token;
+}
+
+/** An error as another tab gets it: only its class is lost. */
+const bare = ({ code, message, temporary, retryAfter }: TidingsError): Omit<ErrorFrame, "type"> => ({ code, message, temporary, ...(retryAfter !== undefined && { retry_ms: retryAfter }) });
+const whole = ({ code, message, temporary }: Pick<TidingsError, "code" | "message" | "temporary">): TidingsError => new TidingsError(code, message, temporary);
+
+/** What the leader does for the others: reads and publishes for them. */
+function serve(engine: Engine, tell: (words: Words<Said>) => void): { hear(said: Said): void; stop(): void } {
+  interface Relay extends Consumer {
+    place: Place;
+    tabs: Map<string, Ask>;
+  }
+  const relays = new Map<string, Relay>();
+  const known = new Set<string>();
+  const stop = new AbortController();
+
+  const from = (relay: Relay, tab: string): void => {
+    const { after } = relay.place;
+    // The one that began the reading gets all of it.
+    if (after !== undefined) tell({ say: "from", to: tab, channel: relay.place.name, after });
+  };
+  const add = (tab: string, ask: Ask): void => {
+    let relay = relays.get(ask.name);
+    const join = ask.join && (ask.info ?? true);
+    const first = !engine.places.has(ask.name);
+    if (!relay) {
+      const tabs = new Map<string, Ask>();
+      relay = {
+        tabs,
+        deliver(frame) {
+          if (frame.type === "subscribed") for (const tab of tabs.keys()) from(this as Relay, tab);
+          else tell({ say: "frame", channel: ask.name, frame: frame.type === "closed" && frame.error ? { ...frame, error: bare(frame.error) as TidingsError } : frame });
+        },
+      } as Relay;
+      relays.set(ask.name, relay);
+    }
+    relay.tabs.set(tab, ask);
+    relay.place = engine.attach(ask.name, relay, { ...(ask.after !== undefined && { after: ask.after }), ...(ask.last !== undefined && { last: ask.last }), ...(join !== undefined && { join }) });
+    if (first) tell({ say: "from", to: tab, channel: ask.name, after: undefined });
+    else from(relay, tab);
+  };
+  const remove = (tab: string, name: string): void => {
+    const relay = relays.get(name);
+    if (!relay?.tabs.delete(tab) || relay.tabs.size) return;
+    relays.delete(name);
+    engine.detach(name, relay);
+  };
+  const leader = (to?: string): void => {
+    const { client, session } = engine.http;
+    tell({ say: "leader", client, session, change: engine.state, ...(to && { to }) });
+  };
+  engine.emitter.add("$state", () => leader(), stop.signal);
+  engine.emitter.add("$failed", (error: TidingsError) => tell({ say: "failed", error: bare(error) }), stop.signal);
+  leader();
+  return {
+    hear(said) {
+      const { by } = said;
+      if (said.say === "who") leader(by);
+      else if (said.say === "ping") tell({ say: "pong", to: by });
+      else if (said.say === "publish") {
+        engine.publisher.enqueue(said.message).then(
+          (receipt) => tell({ say: "answer", to: by, frame: { ...receipt, type: "ack", id: said.id } }),
+          (error: TidingsError) => tell({ say: "answer", to: by, frame: { type: "error", id: said.id, ...bare(error) } }),
+        );
+      } else if (said.say === "read") {
+        if (!known.has(by)) {
+          known.add(by);
+          // A tab holds a lock of its own for as long as it lives.
+          navigator.locks.request(by, { signal: stop.signal }, () => {
+            known.delete(by);
+            for (const name of [...relays.keys()]) remove(by, name);
+          }).catch(() => {});
+        }
+        for (const name of said.removed) remove(by, name);
+        for (const ask of said.added) add(by, ask);
+      }
+    },
+    stop() {
+      stop.abort();
+      for (const [name, relay] of relays) engine.detach(name, relay);
+    },
+  };
+}
+
+/** The leader as a transport. `lost` is told when it does not answer. */
+function tabTransport(engine: Engine, tell: (words: Words<Said>) => void, heard: (hear: (said: Said) => void) => void, lost: () => void): Transport {
+  const { tabAnswer } = engine.http.timings;
+  let answered = Date.now();
+
+  /** Reads what came between the place of this tab and that of the leader. */
+  async function catchUp(sink: Sink, ask: Ask, signal: AbortSignal): Promise<void> {
+    let { after } = ask;
+    const { last } = ask;
+    for (let more = true; more && !signal.aborted; ) {
+      const answer = await engine.http.json<{ messages: Frame[]; cursor: string; more: boolean }>(engine.http.url("read"), {
+        method: "POST", signal, body: { channels: [after === undefined ? { name: ask.name, last } : { name: ask.name, after }], transport: "poll", limit: 1_000 },
+      });
+      for (const frame of answer.messages) sink.frame(plain(frame));
+      ({ cursor: after, more } = answer);
+    }
+  }
+
+  return {
+    name: "tab",
+    usable: () => true,
+    open(_, sink): Connection {
+      const stop = new AbortController();
+      // Channels that catch up, with what came live meanwhile.
+      const held = new Map<string, Frame[]>();
+      let asks = new Map<string, Ask>();
+      let leader: string | undefined;
+
+      const read = (added: Ask[], removed: string[]): void => {
+        for (const ask of added) {
+          asks.set(ask.name, ask);
+          held.set(ask.name, []);
+        }
+        for (const name of removed) asks.delete(name);
+        tell({ say: "read", added, removed });
+      };
+      const release = (name: string): void => {
+        const frames = held.get(name) ?? [];
+        held.delete(name);
+        for (const frame of frames) sink.frame(frame);
+      };
+      const from = async (name: string, after: string | undefined): Promise<void> => {
+        const ask = asks.get(name);
+        if (!ask) return;
+        if (after !== undefined && (ask.after === "now" || !held.has(name))) {
+          const [, epoch, offset] = /^([^-]+)-(\d+)$/.exec(after) ?? [];
+          sink.frame(epoch === undefined ? { type: "cursor", cursor: after, names: [name] } : { type: "subscribed", channel: name, epoch, offset: Number(offset) });
+        } else if (after !== undefined && after !== ask.after) await catchUp(sink, ask, stop.signal);
+        release(name);
+      };
+      const end = (error?: unknown): void => {
+        if (!stop.signal.aborted) sink.end("passing", error as TidingsError);
+      };
+      heard((said) => {
+        if (stop.signal.aborted) return;
+        answered = Date.now();
+        if (said.say === "leader") {
+          if (leader !== undefined && said.by !== leader) return sink.end("at_once");
+          const first = leader === undefined;
+          leader = said.by;
+          engine.http.known(said as { client: string; session: string });
+          if (first) {
+            sink.frame({ type: "ping" });
+            read(sink.asks(), []);
+          }
+          sink.frame({ type: "state", change: said.change });
+        } else if (said.by !== leader) return;
+        else if (said.say === "from") from(said.channel, said.after).catch(end);
+        else if (said.say === "failed") sink.end("final", whole(said.error));
+        else if (said.say === "answer") sink.frame(said.frame);
+        else if (said.say === "frame") {
+          const { frame } = said;
+          if (!asks.has(said.channel)) return;
+          if (frame.type === "closed" && frame.error) return sink.frame({ ...frame, error: whole(frame.error) });
+          (held.get(said.channel) ?? { push: sink.frame }).push(frame);
+        }
+      });
+      const beat = setInterval(() => {
+        // A timer that was late says nothing about the leader: it is asked first.
+        if (Date.now() - answered > 3 * tabAnswer) {
+          answered = Date.now();
+          lost();
+        } else tell({ say: leader === undefined ? "who" : "ping" });
+      }, tabAnswer);
+      tell({ say: "who" });
+
+      return {
+        send: (command) => {
+          const { type: _, id, ...message } = command as { type: string; id: string; channel: string };
+          if (_ === "publish") tell({ say: "publish", id, message });
+        },
+        change: (added, removed) => {
+          if (leader !== undefined) read(added, removed);
+        },
+        close() {
+          stop.abort();
+          clearInterval(beat);
+          heard(() => {});
+          tell({ say: "read", added: [], removed: [...asks.keys()] });
+          asks = new Map();
+        },
+      };
+    },
+  };
+}
+
+/** Messages that another tab of this client must get and this one must not: `echo: false` is of a tab here, not of the client. */
+function ownMessages({ publisher, http }: Engine): (frame: Frame) => boolean {
+  const own: string[] = [];
+  const text = ({ channel, event, data }: Partial<Outgoing>): string => JSON.stringify([channel, event, data instanceof Uint8Array ? toBase64(data) : data]);
+  const take = (each: string): boolean => {
+    const at = own.indexOf(each);
+    if (at >= 0) own.splice(at, 1);
+    return at >= 0;
+  };
+  publisher.outgoing = (message) => {
+    if (message.echo !== false) return;
+    delete message.echo;
+    const each = text(message);
+    own.push(each);
+    return () => void take(each);
+  };
+  return (frame) => frame.type === "message" && frame.from?.client === http.client && take(text(frame as Partial<Outgoing>));
+}
+
+export const tabs: Extension = (engine) => {
+  const { link, http, transports } = engine;
+  if (typeof document === "undefined" || typeof BroadcastChannel === "undefined" || !navigator.locks) return;
+  const me = `tidings.tab ${randomId()}`;
+  const stop = new AbortController();
+  // Until it is known which tab leads there is no ladder.
+  link.use([]);
+
+  const begin = async (): Promise<void> => {
+    const key = `tidings ${http.url("")} ${await identity(engine)}`;
+    if (stop.signal.aborted) return;
+    const air = new BroadcastChannel(key);
+    let hear: (said: Said) => void = () => {};
+    let release: (() => void) | undefined;
+    const tell = (words: Words<Said>): void => air.postMessage({ ...words, by: me });
+    air.onmessage = ({ data }: MessageEvent<Said>) => {
+      if (data.to === undefined || data.to === me) hear(data);
+    };
+
+    const follow = (): void => link.use([tabTransport(engine, tell, (each) => (hear = each), () => campaign({ steal: true }))]);
+    const lead = (): Promise<void> => {
+      const service = serve(engine, tell);
+      hear = (said) => service.hear(said);
+      link.use(transports);
+      return new Promise((resolve) => {
+        release = () => {
+          release = undefined;
+          service.stop();
+          resolve();
+        };
+      });
+    };
+    const campaign = (options: LockOptions): void => {
+      navigator.locks.request(key, { ...options, ...(!options.steal && !options.ifAvailable && { signal: stop.signal }) }, (lock) => {
+        if (stop.signal.aborted) return;
+        if (lock) return lead();
+        follow();
+        campaign({});
+        return;
+      }).catch(() => {
+        // Another tab took it, since this one did not answer.
+        if (stop.signal.aborted || !release) return;
+        release();
+        follow();
+        campaign({});
+      });
+    };
+    navigator.locks.request(me, { signal: stop.signal }, () => new Promise<void>((resolve) => stop.signal.addEventListener("abort", () => resolve()))).catch(() => {});
+    campaign({ ifAvailable: true });
+    // A frozen leader would keep the others waiting.
+    const yields = (): void => {
+      if (!release) return;
+      release();
+      link.use([]);
+      campaign({});
+    };
+    document.addEventListener("freeze", yields, { signal: stop.signal });
+    document.addEventListener("resume", () => release || follow(), { signal: stop.signal });
+    stop.signal.addEventListener("abort", () => {
+      release?.();
+      air.close();
+    });
+  };
+  engine.hides = ownMessages(engine);
+  begin().catch(() => link.use(transports));
+  return () => {
+    stop.abort();
+    engine.publisher.outgoing = engine.hides = undefined;
+    link.use(transports);
+  };
+};
