@@ -7,6 +7,7 @@
 pub mod carrier;
 pub mod checker;
 pub mod deflate;
+pub mod fault;
 pub mod http;
 pub mod http2;
 pub mod keyed;
