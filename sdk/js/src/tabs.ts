@@ -135,6 +135,7 @@ function tabTransport(engine: Engine, tell: (words: Words<Said>) => void, heard:
       });
       for (const frame of answer.messages) sink.frame(plain(frame));
       ({ cursor: after, more } = answer);
+      sink.frame({ type: "cursor", cursor: after, names: [ask.name] });
     }
   }
 
