@@ -1,5 +1,6 @@
 //! A server that asks who somebody is, and what it takes: tokens and keys.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::server::{Options, TestServer};
@@ -9,7 +10,7 @@ use tidings_auth::{
 };
 use tidings_core::{Grants, History, Limits, May, Patterns, Rulebook, Rules};
 use tidings_server::outbound::Outbound;
-use tidings_server::{AccessRules, Auth, Policy, Tokens};
+use tidings_server::{AccessRules, Auth, Extension, Policy, Tokens};
 
 const SECRET: &[u8; 32] = b"a secret of thirty-two bytes, ok";
 
@@ -76,9 +77,15 @@ fn rules() -> Rulebook {
 
 /// A server that asks for tokens and keys.
 pub async fn start() -> TestServer {
+    start_with(None).await
+}
+
+/// The same with paths of its own.
+pub async fn start_with(extension: Option<Arc<dyn Extension>>) -> TestServer {
     let options = Options {
         auth: auth(),
         rules: Some(rules()),
+        extension,
         ..Options::default()
     };
     TestServer::with(options).await

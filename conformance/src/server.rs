@@ -10,8 +10,8 @@ use axum::serve::ListenerExt;
 use tidings_core::broker::memory::MemoryBroker;
 use tidings_core::{Broker, History, Hub, Limits, Rulebook, Rules};
 use tidings_server::{
-    AccessRules, App, Auth, Kind, Listener, Policy, Server, TlsKeys, TlsOptions, TrustedProxies,
-    bind, guest,
+    AccessRules, App, Auth, Extension, Kind, Listener, Policy, Server, TlsKeys, TlsOptions,
+    TrustedProxies, bind, guest,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
@@ -50,6 +50,8 @@ pub struct Options {
     pub addr: SocketAddr,
     /// Speak TLS with these keys.
     pub tls: Option<TlsKeys>,
+    /// Answers paths of its own.
+    pub extension: Option<Arc<dyn Extension>>,
 }
 
 impl Default for Options {
@@ -65,6 +67,7 @@ impl Default for Options {
             auth: Auth::open(),
             addr: ANY_PORT.into(),
             tls: None,
+            extension: None,
         }
     }
 }
@@ -110,6 +113,7 @@ impl TestServer {
                     admin_elsewhere: false,
                 },
                 compresses: true,
+                extension: options.extension,
             },
         );
         let mut server = Self {

@@ -363,6 +363,10 @@ impl Broker for Faulty {
         self.0.presence(channel, limit)
     }
 
+    fn readers(&self, channel: &ChannelName) -> usize {
+        self.0.readers(channel)
+    }
+
     fn expire(&self, now: Now) -> usize {
         self.0.expire(now)
     }

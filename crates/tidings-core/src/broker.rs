@@ -114,6 +114,9 @@ pub trait Broker: Send + Sync + 'static {
     /// Channels that this node holds or remembers.
     fn channels(&self, query: ChannelQuery<'_>, now: Now) -> ChannelPage;
 
+    /// Readers of a channel known now: an estimate.
+    fn readers(&self, channel: &ChannelName) -> usize;
+
     /// Wakes the readers of those logs whose [tick](Log::tick) it is; true while others wait for
     /// theirs. Called often while some rules wake readers by ticks.
     fn tick(&self, now: Now) -> bool;

@@ -148,6 +148,11 @@ impl Hub {
         Ok(cleared)
     }
 
+    /// Readers of a channel known now: an estimate.
+    pub fn readers(&self, channel: &ChannelName) -> usize {
+        self.broker.readers(channel)
+    }
+
     /// Whether some channels wake their readers by ticks: then [`tick`](Self::tick) is called often.
     pub fn ticks(&self) -> bool {
         self.rules.load().ticks()

@@ -12,9 +12,11 @@ use tidings_protocol::{Code, Problem};
 
 use crate::access::AccessRules;
 use crate::clock::Clock;
+use crate::extension::Extension;
 use crate::identity::{Auth, Clients};
 use crate::publish::check;
 use crate::quota::Quotas;
+use crate::routes;
 use crate::stats::ServerStats;
 
 /// What can be chosen besides the limits.
@@ -23,6 +25,8 @@ pub struct Options {
     pub policy: Policy,
     /// WebSocket messages are compressed for clients that offer it (RFC 7692).
     pub compresses: bool,
+    /// Answers paths that the server does not have.
+    pub extension: Option<Arc<dyn Extension>>,
 }
 
 impl Default for Options {
@@ -30,6 +34,7 @@ impl Default for Options {
         Self {
             policy: Policy::default(),
             compresses: true,
+            extension: None,
         }
     }
 }
@@ -49,6 +54,7 @@ pub struct Policy {
 pub struct App {
     pub(crate) hub: Arc<Hub>,
     pub(crate) compresses: bool,
+    pub(crate) extension: Option<Arc<dyn Extension>>,
     pub(crate) stats: ServerStats,
     pub(crate) clock: Clock,
     pub(crate) clients: Clients,
@@ -66,6 +72,7 @@ impl App {
             quotas: Quotas::new(hub.limits()),
             hub,
             compresses: options.compresses,
+            extension: options.extension,
             stats: ServerStats::default(),
             clock: Clock::new(),
             clients: Clients::default(),
@@ -113,6 +120,12 @@ impl App {
     /// The time, as the hub wants it.
     pub fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// The methods of a path, of the server's own or its extension's; `None` where there is none.
+    pub(crate) fn methods(&self, path: &str) -> Option<&'static str> {
+        let extension = self.extension.as_ref();
+        routes::methods(path).or_else(|| extension?.methods(path))
     }
 
     /// Whether somebody may do something with a channel now.

@@ -22,8 +22,8 @@ use crate::start::{start, websocket};
 use crate::stats::Transport;
 use crate::via::via;
 use crate::{
-    admin, identity, metrics, openapi, page, presence, publish, request_body, routes, sdk,
-    stats_channel,
+    admin, extension, identity, metrics, openapi, page, presence, publish, request_body, routes,
+    sdk, stats_channel,
 };
 
 type Handled = Result<Reply, Problem>;
@@ -63,7 +63,7 @@ pub async fn handle<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body:
 }
 
 async fn route<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body: &mut B) -> Handled {
-    allow(head)?;
+    allow(app, head)?;
     let websocket = wishes(head).upgrade;
     if let (Some(problem), false) = (unavailable(app, head), websocket) {
         return Err(problem);
@@ -73,7 +73,12 @@ async fn route<B: RequestBody>(app: &Arc<App>, head: &request::Parts, body: &mut
     }
     let path = head.uri.path();
     if routes::methods(path).is_none() {
-        return Err(missing());
+        return match &app.extension {
+            Some(own) if own.methods(path).is_some() => {
+                extension::answer(app, &**own, head, body).await
+            }
+            _ => Err(missing()),
+        };
     }
     match path {
         "/channels" => channel(app, head, None, body).await,
@@ -273,8 +278,8 @@ fn preflight(app: &App) -> Answer {
     answer
 }
 
-fn allow(head: &request::Parts) -> Result<(), Problem> {
-    let methods = routes::allowed(head.uri.path());
+fn allow(app: &App, head: &request::Parts) -> Result<(), Problem> {
+    let methods = app.methods(head.uri.path()).unwrap_or(routes::OF_NOTHING);
     if methods
         .split(", ")
         .any(|method| method == head.method.as_str())

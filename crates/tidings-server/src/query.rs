@@ -30,7 +30,8 @@ impl Query {
         Ok(query)
     }
 
-    fn parse(query: Option<&str>) -> Result<Self, Problem> {
+    /// What stands behind the `?` of a target.
+    pub fn parse(query: Option<&str>) -> Result<Self, Problem> {
         let (mut pairs, mut moved) = (Vec::new(), None);
         for part in query
             .unwrap_or("")

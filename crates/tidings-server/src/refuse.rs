@@ -21,7 +21,9 @@ pub fn refuse(app: &App, head: &request::Parts, problem: &Problem) -> Answer {
     if !wants_events(head) || !problem.code.temporary() {
         let mut answer = refusal(problem);
         if problem.code == Code::MethodNotAllowed {
-            let methods = HeaderValue::from_static(routes::allowed(head.uri.path()));
+            let methods = HeaderValue::from_static(
+                app.methods(head.uri.path()).unwrap_or(routes::OF_NOTHING),
+            );
             answer.headers_mut().insert(header::ALLOW, methods);
         }
         if problem.code == Code::RequestTimeout {

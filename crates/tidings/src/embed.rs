@@ -198,6 +198,7 @@ impl Builder {
                 admin_elsewhere: false,
             },
             compresses: self.compresses,
+            extension: None,
         };
         let app = App::new(Hub::new(broker, rules, self.limits), options);
         let housekeeping = tokio::spawn(housekeeping::run(app.clone())).abort_handle();

@@ -440,6 +440,11 @@ impl Broker for MemoryBroker {
         self.tick(now);
     }
 
+    fn readers(&self, channel: &ChannelName) -> usize {
+        self.live(channel)
+            .map_or(0, |channel| channel.log.readers())
+    }
+
     fn tick(&self, now: Now) -> bool {
         let mut due = lock(&self.due);
         due.retain(|log| log.tick(now.monotonic));

@@ -209,6 +209,7 @@ fn app(config: &Config, secret: &[u8; 32]) -> anyhow::Result<Arc<App>> {
     let options = Options {
         policy: policy::policy(config, secret)?,
         compresses: config.compression,
+        extension: None,
     };
     Ok(App::new(hub, options))
 }
