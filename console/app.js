@@ -3,6 +3,7 @@
 // Read reader.js for what happens to a connection, ledger.js for how a panel knows that nothing is
 // lost, transports/ for the four ways. There is no state here but which channel is shown.
 
+import { listDemos } from './demos.js';
 import { EventNames } from './event-names.js';
 import { Panel } from './panel.js';
 import { Publisher } from './publish.js';
@@ -103,4 +104,5 @@ new Publisher(form, {
   },
 });
 enableCopy();
+listDemos();
 follow(new URLSearchParams(location.search).get('channel') || DEFAULT_CHANNEL);

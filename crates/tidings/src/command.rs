@@ -5,6 +5,7 @@
 mod bench;
 pub mod cli;
 pub mod config;
+mod demo;
 mod key;
 mod lines;
 mod logging;

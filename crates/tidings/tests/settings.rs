@@ -525,6 +525,8 @@ fn secrets_are_never_shown() {
         ("auth", CANARY),
         ("tokens.a", CANARY),
         ("keys.a.hash", CANARY),
+        ("demo.model_key", &format!("{CANARY} ")),
+        ("demo.modelkey", CANARY),
     ] {
         shown(Given::new().set(key, value).errors().join("\n"));
         let variable = format!("TIDINGS_{}", key.to_uppercase().replace('.', "__"));
@@ -532,6 +534,67 @@ fn secrets_are_never_shown() {
     }
     let error = Given::new().set("auth.session_secret", "…").error();
     assert!(error.contains("in the place of a secret"), "{error}");
+}
+
+#[test]
+fn the_demo_is_on_where_nobody_else_sees_it() {
+    let is_on = |given: Given| given.config().demo.on;
+    assert!(is_on(Given::new()));
+    assert!(is_on(Given::new().set("listen", "[::1]:0")));
+    assert!(!is_on(Given::new().set("demo.on", "false")));
+    let keyed = || Given::new().set("keys.a.hash", HASH);
+    assert!(!is_on(keyed()));
+    assert!(is_on(keyed().set("demo.on", "true")));
+    let elsewhere = || {
+        Given::new()
+            .set("listen", "0.0.0.0:1")
+            .set("insecure", "true")
+    };
+    assert!(!is_on(elsewhere()));
+    assert!(is_on(elsewhere().variable("TIDINGS_DEMO__ON", "true")));
+}
+
+#[test]
+fn the_demo_has_rules_where_nobody_wrote_others() {
+    let lag = |given: Given, channel: &str| {
+        let book = given.config().rulebook();
+        book.of(&ChannelName::parse(channel).unwrap()).lag.clone()
+    };
+    let ticker = lag(Given::new(), "demo-ticker:all");
+    assert_eq!(
+        (ticker.policy, ticker.by.as_deref()),
+        (LagPolicy::LatestBy, Some("/symbol"))
+    );
+    let cursors = lag(Given::new(), "demo-cursors:1");
+    assert_eq!(
+        (cursors.by.as_deref(), cursors.every),
+        (Some("/id"), Duration::from_millis(33))
+    );
+    let own = Given::new().set("namespaces.demo-ticker.history.count", "7");
+    assert_eq!(lag(own, "demo-ticker:all").policy, LagPolicy::Keep);
+    let off = Given::new().set("demo.on", "false");
+    assert_eq!(lag(off, "demo-cursors:1").policy, LagPolicy::Keep);
+}
+
+#[test]
+fn a_model_of_the_demo_is_whole() {
+    for (key, value, fix) in [
+        (
+            "demo.model_url",
+            "http://127.0.0.1:1/v1",
+            "set demo.model, too",
+        ),
+        ("demo.model", "small", "set demo.model_url, too"),
+        ("demo.model_key", CANARY, "set demo.model_url, too"),
+    ] {
+        let error = Given::new().set(key, value).error();
+        assert!(error.contains(fix) && !error.contains(CANARY), "{error}");
+    }
+    let error = Given::new()
+        .set("demo.model_url", "http://10.0.0.1/v1")
+        .set("demo.model", "a")
+        .error();
+    assert!(error.contains("https"), "{error}");
 }
 
 #[test]
@@ -570,6 +633,7 @@ fn changes_that_need_a_restart_are_told_apart() {
             "proxy.trusted",
             "admin.listen",
             "log.format",
+            "demo.on",
             "limits.wait"
         ]
     );

@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
-use super::{Place, PlaceError};
+use super::{Place, PlaceError, Streamed};
 
 /// The largest answer that is read, in bytes.
 const BODY: usize = 256 << 10;
@@ -131,19 +131,47 @@ impl Outbound {
         mut request: Request<Full<Bytes>>,
     ) -> Result<Answer, OutboundError> {
         address(&mut request, place)?;
+        converse(self.connect(place).await?, request).await
+    }
+
+    /// Sends a request and reads the head of its answer; the body comes as it is asked for. The time is
+    /// up to the head, from the name on.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboundError`].
+    pub async fn stream(
+        &self,
+        place: &Place,
+        request: Request<Bytes>,
+        within: Duration,
+    ) -> Result<Streamed, OutboundError> {
+        let begin = async {
+            let mut request = request.map(Full::new);
+            address(&mut request, place)?;
+            Streamed::begin(self.connect(place).await?, request).await
+        };
+        tokio::time::timeout(within, begin)
+            .await
+            .unwrap_or(Err(OutboundError::Timeout(within)))
+    }
+
+    async fn connect(&self, place: &Place) -> Result<Box<dyn Io>, OutboundError> {
         let tcp = dial(place).await?;
         let Some(name) = &place.tls else {
-            return converse(tcp, request).await;
+            return Ok(Box::new(tcp));
         };
         let tls = self.tls.as_ref().map_err(Clone::clone)?;
         let tls = tls.connect(name.clone(), tcp).await;
-        converse(
-            tls.map_err(|error| OutboundError::Tls(error.to_string()))?,
-            request,
-        )
-        .await
+        let tls = tls.map_err(|error| OutboundError::Tls(error.to_string()))?;
+        Ok(Box::new(tls))
     }
 }
+
+/// A connection, with TLS or without.
+pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 fn add(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), OutboundError> {
     let bad = |why: String| OutboundError::Authorities(why);
@@ -203,16 +231,8 @@ async fn dial(place: &Place) -> Result<TcpStream, OutboundError> {
 }
 
 /// The connection lives as long as this future: when it is dropped, the socket is closed.
-async fn converse<IO>(io: IO, request: Request<Full<Bytes>>) -> Result<Answer, OutboundError>
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut builder = http1::Builder::new();
-    let (mut sender, connection) = builder
-        .max_buf_size(HEAD)
-        .handshake(TokioIo::new(io))
-        .await
-        .map_err(|error| http(&error))?;
+async fn converse(io: Box<dyn Io>, request: Request<Full<Bytes>>) -> Result<Answer, OutboundError> {
+    let (mut sender, connection) = shake_hands(io).await?;
     let mut connection = pin!(connection);
     let mut answer = pin!(async {
         let (head, body) = sender
@@ -236,6 +256,17 @@ where
     }
 }
 
+type Connection = http1::Connection<TokioIo<Box<dyn Io>>, Full<Bytes>>;
+
+/// A connection for one request.
+pub(super) async fn shake_hands(
+    io: Box<dyn Io>,
+) -> Result<(http1::SendRequest<Full<Bytes>>, Connection), OutboundError> {
+    let mut builder = http1::Builder::new();
+    let ready = builder.max_buf_size(HEAD).handshake(TokioIo::new(io)).await;
+    ready.map_err(|error| http(&error))
+}
+
 async fn read(body: Incoming) -> Result<Bytes, OutboundError> {
     match Limited::new(body, BODY).collect().await {
         Ok(body) => Ok(body.to_bytes()),
@@ -244,7 +275,7 @@ async fn read(body: Incoming) -> Result<Bytes, OutboundError> {
     }
 }
 
-fn http(error: &hyper::Error) -> OutboundError {
+pub(super) fn http(error: &hyper::Error) -> OutboundError {
     match error.is_parse() || error.is_parse_too_large() {
         true => OutboundError::Http(error.to_string()),
         false => OutboundError::Unreachable(error.to_string()),

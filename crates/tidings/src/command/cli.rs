@@ -83,6 +83,9 @@ pub struct Settings {
     /// Listen on any address, although nobody is asked who they are; not needed with tokens or keys [env: TIDINGS_INSECURE=true]
     #[arg(long)]
     pub insecure: bool,
+    /// Show the demo at /demos/; an open server on loopback does so by itself [env: TIDINGS_DEMO__ON=true]
+    #[arg(long)]
+    pub demo: bool,
     /// An address of their own for administration and metrics [env: TIDINGS_ADMIN__LISTEN]
     #[arg(long, value_name = "ADDR")]
     pub admin_listen: Option<String>,
@@ -155,6 +158,9 @@ impl Settings {
             if let Some(value) = value {
                 flags.push(flag(format!("{name} {value}"), key, value));
             }
+        }
+        if self.demo {
+            flags.push(flag("--demo".into(), "demo.on", "true"));
         }
         if self.insecure {
             flags.push(flag("--insecure".into(), "insecure", "true"));

@@ -11,11 +11,12 @@ use anyhow::{Context, anyhow};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tidings_core::Hub;
 use tidings_core::broker::memory::MemoryBroker;
-use tidings_server::{App, Kind, Listener, Options, Server, TlsSlot, TrustedProxies};
+use tidings_server::{App, Extension, Kind, Listener, Options, Server, TlsSlot, TrustedProxies};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::command::config::{self, Config, Fault, Inputs, Loaded, LogFormat, is_loopback};
+use crate::command::demo::Demo;
 use crate::command::{logging, policy, tls};
 
 /// Open files that are no connections, and connections that are only told that the server is full.
@@ -46,12 +47,21 @@ async fn serve(config: &Config, asked: Config, inputs: Inputs) -> anyhow::Result
     let mut signals = Signals::new(inputs.file.is_some()).context("signals cannot be received")?;
     let tls = tls::keys(&config.tls)?.map(TlsSlot::new);
     let random = random()?;
-    let app = app(config, &random)?;
+    let demo = config
+        .demo
+        .on
+        .then(|| Demo::new(&config.demo))
+        .transpose()?;
+    let app = app(config, &random, demo.clone())?;
     let server = listen(config, &app, tls.clone()).await?;
     announce(config, &server.local_addrs());
     let parts = Parts { app, tls, random };
+    if let Some(demo) = &demo {
+        demo.start(&parts.app);
+    }
     let mut reload = Reload::new(parts, asked, inputs);
-    run_until_signal(server, &mut signals, || reload.run()).await
+    let stop = || demo.iter().for_each(|demo| demo.stop());
+    run_until_signal(server, &mut signals, || reload.run(), stop).await
 }
 
 /// Puts a configuration in force that was read anew. What may fail comes first, so that nothing has
@@ -150,6 +160,7 @@ impl Reload {
         let mut next = loaded.config.clone();
         next.listen = self.started.listen;
         next.admin = self.started.admin.clone();
+        next.demo = self.started.demo.clone();
         let opens = !self.current.is_open() || !is_loopback(next.listen);
         if next.is_open() && !next.insecure && opens {
             return tracing::error!(
@@ -202,14 +213,14 @@ fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     Ok(bytes)
 }
 
-fn app(config: &Config, secret: &[u8; 32]) -> anyhow::Result<Arc<App>> {
+fn app(config: &Config, secret: &[u8; 32], demo: Option<Arc<Demo>>) -> anyhow::Result<Arc<App>> {
     let [low, high] = halves(u128::from_ne_bytes(random()?));
     let broker = MemoryBroker::new([low, high], &config.limits);
     let hub = Hub::new(broker, config.rulebook(), config.limits.clone());
     let options = Options {
         policy: policy::policy(config, secret)?,
         compresses: config.compression,
-        extension: None,
+        extension: demo.map(|demo| demo as Arc<dyn Extension>),
     };
     Ok(App::new(hub, options))
 }
@@ -223,6 +234,7 @@ async fn run_until_signal(
     server: Server,
     signals: &mut Signals,
     mut reload: impl FnMut(),
+    end: impl FnOnce(),
 ) -> anyhow::Result<ExitCode> {
     let (stop, stopped) = oneshot::channel::<()>();
     let mut serving = pin!(server.run(async {
@@ -241,6 +253,7 @@ async fn run_until_signal(
         signal = first,
         "ending in order; another signal ends at once"
     );
+    end();
     let _ = stop.send(());
     tokio::select! {
         ended = &mut serving => finished(ended),
@@ -395,11 +408,15 @@ fn announce(config: &Config, addresses: &[SocketAddr]) {
         (None, true) => format!("  open      {url}/\n"),
         (None, false) => String::new(),
     };
+    let demo = match config.demo.on {
+        true => format!("  demos     {url}/demos/\n"),
+        false => String::new(),
+    };
     let text = format!(
         "tidings {} serves {url}\n\n  \
          publish   {publish}\n  \
          follow    {follow}\n\
-         {page}\n{who}\nCtrl-C ends it.\n",
+         {page}{demo}\n{who}\nCtrl-C ends it.\n",
         env!("CARGO_PKG_VERSION")
     );
     let mut out = io::stdout().lock();

@@ -95,6 +95,11 @@ pub fn rich() -> String {
         publish_rate = 100
         [lag]
         every = '50ms'
+        [demo]
+        on = true
+        model_url = 'http://127.0.0.1:11434/v1'
+        model = 'small'
+        model_key = '{CANARY}'
         [namespaces.room]
         presence = false
         ephemeral = true

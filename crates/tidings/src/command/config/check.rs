@@ -10,7 +10,7 @@ use super::Config;
 use super::fault::{Fault, Place, Wrong};
 use super::lookup::join;
 use super::units::{Bytes, Count, Time, Unit};
-use super::{edge, identity};
+use super::{demo, edge, identity};
 
 /// Where each value that is no default came from, by the whole name of its key.
 pub type Sources = BTreeMap<String, Place>;
@@ -271,6 +271,7 @@ pub fn whole(config: &Config, sources: &Sources, told: &[Fault]) -> Vec<Fault> {
     };
     identity::check(&mut whole);
     edge::check(&mut whole);
+    demo::check(&mut whole);
     pointers(&mut whole);
     for order in orders(config) {
         whole.order(&order);

@@ -5,7 +5,7 @@ use tidings_core::{Audience, LagPolicy, Limits};
 use tidings_server::ForwardedField;
 
 use super::fault::Wrong;
-use super::texts::{Maybe, Networks, Pointer, SecretText, TokenText, Url};
+use super::texts::{KeyText, Maybe, Networks, Pointer, SecretText, Text, TokenText, Url};
 use super::units::{
     Address, Bytes, Choice, Count, DAY, FilePath, Form, GIB, KIB, List, SECOND, Switch, Time, Unit,
 };
@@ -40,6 +40,11 @@ impl Key {
     /// The table that the key stands in; empty at the top.
     pub fn table(&self) -> &'static str {
         self.path.split_once('.').map_or("", |(table, _)| table)
+    }
+
+    /// What holds where nobody says it depends on other keys.
+    pub fn varies(&self) -> bool {
+        self.table() == "may" || self.path == "demo.on"
     }
 
     /// The name within its table.
@@ -142,6 +147,10 @@ const GENERAL: &[Key] = &[
     key!(lag.policy as "lag.policy": Choice(LagPolicy::ALL), "What a reader gets that comes late to several messages: all, the newest, the newest about each thing; or its connection ends where messages would be lost."),
     key!(lag.by as "lag.by": Maybe(Pointer), "For `latest_by`: the JSON pointer (RFC 6901) to what a message is about. Without it the publisher says it."),
     key!(lag.every as "lag.every": Time(0..=3600 * SECOND), "Readers are woken at most this often, all at once; 0s: at every message."),
+    key!(demo.on: Switch, "The pages at /demos/ are shown, and what they show goes on. Default: on an open server on loopback."),
+    key!(demo.model_url: Maybe(Url), "An HTTP interface of OpenAI's form, as http://127.0.0.1:11434/v1: a language model there answers in the demo. Without it a generator does, which needs no network and understands nothing."),
+    key!(demo.model: Maybe(Text("llama3.2")), "The name of the model at `demo.model_url`."),
+    key!(demo.model_key: Maybe(KeyText), "The key to `demo.model_url`."),
 ];
 
 limits! {
@@ -222,7 +231,7 @@ mod tests {
             tables,
             [
                 "", "tls", "proxy", "admin", "log", "auth", "may", "channels", "history", "lag",
-                "limits"
+                "demo", "limits"
             ]
         );
     }

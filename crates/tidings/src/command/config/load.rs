@@ -10,12 +10,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::check::{self, Sources};
 use super::fault::{Fault, Faults, Place, Spot, Wrong};
-use super::identity;
 use super::keys::Key;
 use super::lookup::{Entry, is_hidden, is_table, join, resolve, respell, split};
 use super::named::{NAMED, Named};
 use super::value::Value;
-use super::{Config, FLAG_VARIABLES, PREFIX};
+use super::{Config, FLAG_VARIABLES, PREFIX, demo, identity};
 
 /// Variables that Kubernetes sets for a service of the name "tidings": nobody typed them.
 const FOREIGN: [&str; 2] = ["TIDINGS_SERVICE_", "TIDINGS_PORT"];
@@ -211,6 +210,7 @@ impl Layers {
         for named in NAMED.iter() {
             if named.root == "namespaces" {
                 identity::settle(&mut config, &sources);
+                demo::settle(&mut config, &sources);
             }
             for ((_, name), place) in entries.iter().filter(|((of, _), _)| of.root == named.root) {
                 self.open(&mut config, &mut sources, (named, name), place);

@@ -3,6 +3,7 @@
 //! the one it is given.
 
 mod check;
+mod demo;
 mod edge;
 mod fault;
 mod identity;
@@ -31,8 +32,8 @@ pub use print::print;
 pub use reload::{Changes, compare};
 pub use schema::schema;
 pub use sections::{
-    Admin, Algorithm, ApiKey, Auth, Channels, LagRules, Log, LogFormat, LogLevel, Network, Proxy,
-    Secret, Tls, TlsVersion, TokenSource,
+    Admin, Algorithm, ApiKey, Auth, Channels, Demo, LagRules, Log, LogFormat, LogLevel, Network,
+    Proxy, Secret, Tls, TlsVersion, TokenSource,
 };
 pub use value::Value;
 
@@ -84,6 +85,8 @@ pub struct Config {
     pub history: History,
     /// What happens to readers that lag.
     pub lag: LagRules,
+    /// The pages that show what it can do.
+    pub demo: Demo,
     /// Every number that bounds something.
     pub limits: Limits,
     /// What holds in some namespaces, whole: what was not set there is as everywhere.
@@ -112,6 +115,7 @@ impl Default for Config {
             channels: Channels::default(),
             history: History::default(),
             lag: LagRules::default(),
+            demo: Demo::default(),
             limits: Limits::default(),
             namespaces: BTreeMap::new(),
             tokens: BTreeMap::new(),
@@ -137,6 +141,20 @@ impl Config {
                 ..self.everywhere()
             };
             rules.set("$", own);
+        }
+        if self.demo.on {
+            for (name, lag) in demo::lags() {
+                let lag = Lag {
+                    bytes: self.limits.lag_bytes,
+                    time: self.limits.lag_time,
+                    ..lag
+                };
+                let namespace = Rules {
+                    lag,
+                    ..self.everywhere()
+                };
+                rules.set(name, namespace);
+            }
         }
         for (name, namespace) in &self.namespaces {
             rules.set(name, namespace.clone());

@@ -22,7 +22,7 @@ pub fn print(loaded: &Loaded) -> String {
         }
         let shown = (key.show)(&loaded.config, "");
         // Saved as a file it must not open what tokens or keys, added later, would close.
-        let varies = key.table() == "may" && !loaded.sources.contains_key(key.path);
+        let varies = key.varies() && !loaded.sources.contains_key(key.path);
         let _ = write!(
             out,
             "\n# {}\n# {}; {}\n{}{}{} = {shown}\n",

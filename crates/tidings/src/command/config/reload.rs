@@ -52,6 +52,6 @@ fn needs_restart(key: &Key) -> bool {
             true
         }
         rule if RULES.contains(&rule) => false,
-        _ => matches!(key.table(), "limits" | "proxy"),
+        _ => matches!(key.table(), "demo" | "limits" | "proxy"),
     }
 }

@@ -72,7 +72,7 @@ fn of_key(key: &Key, default: Option<Json>) -> Json {
 
 /// What holds where nothing is said; none where that depends on other keys.
 fn default_of(key: &Key, default: &Config) -> Option<Json> {
-    if key.table() == "may" {
+    if key.varies() {
         return None;
     }
     let document = format!("value = {}", (key.show)(default, ""));

@@ -137,6 +137,31 @@ pub struct Admin {
     pub listen: Option<SocketAddr>,
 }
 
+/// `[demo]`: the pages at `/demos/`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Demo {
+    /// They are shown, and what they show goes on.
+    pub on: bool,
+    /// Where a language model is; `None`: none.
+    pub model_url: Option<String>,
+    /// Its name there.
+    pub model: Option<String>,
+    /// The key to it.
+    pub model_key: Option<Secret>,
+}
+
+impl Default for Demo {
+    /// Of an open server on loopback.
+    fn default() -> Self {
+        Self {
+            on: true,
+            model_url: None,
+            model: None,
+            model_key: None,
+        }
+    }
+}
+
 /// `[tls]`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tls {

@@ -24,6 +24,8 @@ pub struct Pointer;
 pub struct Url;
 /// A text of 32 bytes or more that is never shown.
 pub struct SecretText;
+/// A key to a service of others, which is never shown.
+pub struct KeyText;
 /// `sha256:` and 64 hexadecimal digits.
 pub struct Hash;
 /// A list of patterns of channels.
@@ -251,6 +253,39 @@ impl Form for SecretText {
     fn schema(&self) -> Json {
         // Bytes are counted, of which a character has up to four.
         json!({"type": "string", "minLength": SECRET_MIN / 4, "maxLength": SECRET_MAX, "writeOnly": true})
+    }
+
+    fn hidden(&self) -> bool {
+        true
+    }
+}
+
+impl Unit<Secret> for KeyText {
+    fn read(&self, raw: &Value) -> Result<Secret, Wrong> {
+        let valid = |text: &&str| {
+            (1..=SECRET_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+        };
+        match text(raw).filter(valid) {
+            Some(text) => Ok(Secret(text.to_owned())),
+            None => wrong(
+                "this is not such a key",
+                "write the key as the service gave it: visible ASCII characters, at most 4096",
+            ),
+        }
+    }
+
+    fn show(&self, _: &Secret) -> String {
+        quote(UNSHOWN)
+    }
+}
+
+impl Form for KeyText {
+    fn form(&self) -> String {
+        "a key, which is never shown".into()
+    }
+
+    fn schema(&self) -> Json {
+        json!({"type": "string", "minLength": 1, "maxLength": SECRET_MAX, "pattern": "^[!-~]+$", "writeOnly": true})
     }
 
     fn hidden(&self) -> bool {
