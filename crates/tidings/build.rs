@@ -15,6 +15,8 @@ fn main() {
         println!("cargo::rerun-if-changed={log}");
     }
     println!("cargo::rerun-if-changed=..");
+    // A page that is new there is to be embedded, too.
+    println!("cargo::rerun-if-changed=../../demos");
     println!("cargo::rustc-env=TIDINGS_COMMIT={}", commit());
 }
 

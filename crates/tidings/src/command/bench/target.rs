@@ -69,9 +69,12 @@ impl Source {
                 let program = std::env::current_exe().context("this program is not to be found")?;
                 let arguments = ["serve", "--listen", "127.0.0.1:0", "--log-level", "error"];
                 start(
-                    Command::new(program)
-                        .args(arguments)
-                        .args(["--set", "workers=1"]),
+                    Command::new(program).args(arguments).args([
+                        "--set",
+                        "workers=1",
+                        "--set",
+                        "demo.on=false",
+                    ]),
                     cores,
                 )
             }

@@ -39,20 +39,23 @@ pub fn answer(path: &str, query: Option<&str>) -> Response<Bytes> {
     };
     let file = Files::get(&name).expect("found");
     let content_type = content_type(&name).expect("found by its type, too");
-    let permissions = match name.starts_with(CALL) {
-        true => "camera=(self), microphone=(self), geolocation=()",
-        false => "camera=(), microphone=(), geolocation=()",
-    };
     let mut answer = Response::new(Bytes::from(file.data.into_owned()));
     for (header, value) in [
         (header::CONTENT_TYPE, content_type),
         (header::CONTENT_SECURITY_POLICY, POLICY),
-        (PERMISSIONS, permissions),
+        (PERMISSIONS, permissions(&name)),
     ] {
         let value = HeaderValue::from_static(value);
         answer.headers_mut().insert(header, value);
     }
     answer
+}
+
+fn permissions(name: &str) -> &'static str {
+    match name.starts_with(CALL) {
+        true => "camera=(self), microphone=(self), geolocation=()",
+        false => "camera=(), microphone=(), geolocation=()",
+    }
 }
 
 fn on(path: &str, query: Option<&str>) -> Response<Bytes> {
@@ -97,5 +100,22 @@ fn content_type(name: &str) -> Option<&'static str> {
         "webp" => Some("image/webp"),
         "woff2" => Some("font/woff2"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_calls_may_ask_for_camera_and_microphone() {
+        for (name, asks) in [
+            ("call/index.html", true),
+            ("index.html", false),
+            ("caller/index.html", false),
+            ("chat/call/index.html", false),
+        ] {
+            assert_eq!(permissions(name).contains("(self)"), asks, "{name}");
+        }
     }
 }
