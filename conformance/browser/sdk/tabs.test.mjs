@@ -24,7 +24,7 @@ const nextRoom = () => `tabs:${++rooms}`;
 async function open() {
   const metrics = await server.ask('/metrics');
   const found = {};
-  for (const [, transport, count] of metrics.matchAll(/^tidings_connections\{transport="([^"]+)"\} (\d+)$/gm)) found[transport] = Number(count);
+  for (const [, transport, count] of metrics.matchAll(/^tidings_readers\{transport="([^"]+)"\} (\d+)$/gm)) found[transport] = Number(count);
   return found;
 }
 

@@ -52,12 +52,12 @@ export class Peer {
   /** Sends a request, and waits for the first reply. Who is asked answers by `message.reply(…)`. */
   async request<Data = unknown>(event: string, data?: unknown, { timeout = 10_000, signal }: RequestOptions = {}): Promise<Data> {
     const id = randomId();
+    signal?.throwIfAborted();
     const stop = new AbortController();
     try {
       return await new Promise<Data>((resolve, reject) => {
         const timer = setTimeout(() => reject(new TidingsError("timeout", `no reply within ${timeout} ms`, true)), timeout);
         const abort = (): void => reject(signal?.reason);
-        if (signal?.aborted) abort();
         signal?.addEventListener("abort", abort);
         stop.signal.addEventListener("abort", () => {
           clearTimeout(timer);
@@ -70,7 +70,7 @@ export class Peer {
           else reject(new TidingsError("refused", reply.error));
         }, { signal: stop.signal });
         // Who is not read yet would miss a quick reply.
-        this.#inbox.ready({ signal: stop.signal }).then(() => this.send({ $request: id, data } satisfies Request, { event }), reject).catch(reject);
+        this.#inbox.ready({ signal: stop.signal }).then(() => this.send({ $request: id, data } satisfies Request, { event, signal: stop.signal })).catch(reject);
       });
     } finally {
       stop.abort();

@@ -28,6 +28,7 @@ interface Attempt {
   last: number;
   /** Milliseconds without bytes after which it is dead. */
   quiet: number;
+  watch: ReturnType<typeof setTimeout> | undefined;
   connection: Connection;
   close(last: boolean): void;
 }
@@ -160,11 +161,12 @@ export class Link {
       clearTimeout(deadline);
     };
     const attempt: Attempt = {
-      at, over: false, first: 0, last: 0, quiet: 0, connection: { close() {} },
+      at, over: false, first: 0, last: 0, quiet: 0, watch: undefined, connection: { close() {} },
       close(last) {
         if (attempt.over) return;
         attempt.over = true;
         heard();
+        clearTimeout(attempt.watch);
         attempt.connection.close(last);
       },
     };
@@ -185,6 +187,7 @@ export class Link {
       if (frame.type === "reconnect") return end("asked", undefined, frame.after_ms);
       if (frame.type === "hello") {
         attempt.quiet = frame.heartbeat * 2_000;
+        clearTimeout(attempt.watch);
         this.#watch(attempt, () => end("silent", new TidingsError("unreachable", "nothing was heard for two heartbeats", true)));
       }
       if (!this.#again(attempt, frame)) this.#host.frame(frame);
@@ -204,8 +207,7 @@ export class Link {
   /** Ends a connection of which nothing is heard. One timer, whatever comes. */
   #watch(attempt: Attempt, dead: () => void): void {
     const due = attempt.last + attempt.quiet;
-    setTimeout(() => {
-      if (attempt.over) return;
+    attempt.watch = setTimeout(() => {
       const now = Date.now();
       if (now >= attempt.last + attempt.quiet) {
         // A timer that is so late has slept: what has come meanwhile is not read yet.

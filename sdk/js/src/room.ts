@@ -4,7 +4,7 @@ import { Channel } from "./channel.ts";
 import type { Frame } from "./frames.ts";
 import { unwrapped } from "./inbox.ts";
 import { Presence, memberList } from "./presence.ts";
-import type { Cancel, Events, Member } from "./types.ts";
+import type { Cancel, Events, Member, PublishOptions, Receipt } from "./types.ts";
 
 export class Room<E extends object = Events> extends Channel<E> {
   #presence: Presence | undefined;
@@ -12,6 +12,14 @@ export class Room<E extends object = Events> extends Channel<E> {
   /** Who is there now. With `presence: true` it is what `$presence` told last, else the server is asked. */
   async presence({ signal }: Cancel = {}): Promise<readonly Member[]> {
     return this.#presence?.members ?? (await memberList(this.engine, this.name, signal)).clients;
+  }
+
+  /** Ends the channel for all, with a last message or none: its readers get everything, then `$closed`. */
+  async end(data?: unknown, { event, signal }: Pick<PublishOptions, "event" | "signal"> = {}): Promise<Receipt> {
+    const { http } = this.engine;
+    const parameters: [string, string][] = [["name", this.name], ["close", "true"]];
+    if (event !== undefined) parameters.push(["event", event]);
+    return http.json(http.url("channels", parameters), { method: "POST", body: data, signal });
   }
 
   /** @internal */

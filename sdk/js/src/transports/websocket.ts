@@ -79,6 +79,8 @@ export const websocket: Transport = {
         take(frame);
       };
       socket.onclose = ({ code }) => finish(code);
+      // What is wrong is told by the close that follows; without a listener some runtimes end the process.
+      socket.onerror = () => {};
     };
     begin().catch((error: unknown) => end("final", error as TidingsError));
 
