@@ -3,14 +3,15 @@
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use hyper::header::HeaderValue;
+use http_body_util::Full;
+use hyper::{Request, StatusCode, header::HeaderValue};
 use rustls::RootCertStore;
 
 use crate::{
     Error,
     dialer::Dialer,
     endpoint::Endpoint,
-    http::Http,
+    http::{Http, Reuse},
     identity::{Identity, Tokens},
     publish::Keys,
     subscription::{SubscribeOptions, Subscription},
@@ -22,7 +23,8 @@ use crate::{
 pub struct Timings {
     /// Reaching the server: name, TCP and TLS. Default 10 s.
     pub connect: Duration,
-    /// From the connection to the server's first frame; later, a transport counts as not working. Default 5 s.
+    /// From the connection to the server's first frame; later, a transport counts as not working. A third of it is for
+    /// that alone, the rest also for the question whether the server is well. Default 3 s.
     pub first_frame: Duration,
     /// A publish, or a poll beyond its `wait`. Default 10 s.
     pub request: Duration,
@@ -34,27 +36,31 @@ pub struct Timings {
     pub backoff_max: Duration,
     /// A connection that lived this long resets the delays. Default 5 s.
     pub stable: Duration,
-    /// Added to two heartbeats; a connection silent for longer is dead. Default 5 s.
-    pub slack: Duration,
     /// How long a wish of the server for a later attempt is honoured. Default 5 min.
     pub hint_max: Duration,
-    /// After this time a reconnect tries the better transports again. Default 10 min.
-    pub climb: Duration,
+    /// After going down to a worse transport the better ones are tried again, beside it, in this time; then in twice as
+    /// long each time, always spread by half either way. Default 10 s.
+    pub climb_first: Duration,
+    /// The longest such time. Default 10 min.
+    pub climb_max: Duration,
+    /// A subscription gives up after so many connections in a row that did not work. Default: never.
+    pub max_attempts: Option<u32>,
 }
 
 impl Default for Timings {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            first_frame: Duration::from_secs(5),
+            first_frame: Duration::from_secs(3),
             request: Duration::from_secs(10),
             publish: Duration::from_secs(30),
             backoff_first: Duration::from_millis(500),
             backoff_max: Duration::from_secs(30),
             stable: Duration::from_secs(5),
-            slack: Duration::from_secs(5),
             hint_max: Duration::from_secs(300),
-            climb: Duration::from_secs(600),
+            climb_first: Duration::from_secs(10),
+            climb_max: Duration::from_secs(600),
+            max_attempts: None,
         }
     }
 }
@@ -95,6 +101,22 @@ pub(crate) struct Inner {
     pub(crate) limits: Limits,
     pub(crate) keys: Keys,
     pub(crate) identity: Identity,
+}
+
+impl Inner {
+    /// Whether the server is well: `GET /healthz`, on a connection of its own.
+    pub(crate) async fn probe(&self) -> bool {
+        let Ok(uri) = self.endpoint.health() else {
+            return false;
+        };
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = uri;
+        let (within, limit) = (self.timings.first_frame, self.limits.max_response);
+        let answer = self.http.exchange(request, Reuse::Never, within, limit);
+        answer
+            .await
+            .is_ok_and(|answer| answer.status == StatusCode::OK)
+    }
 }
 
 impl Client {

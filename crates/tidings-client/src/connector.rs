@@ -1,85 +1,59 @@
-//! What to do after a connection ended: which transport next, and after which delay. Pure: the time and the
-//! random number are handed in, so that every rule is tested without a clock. It opens nothing itself.
-//!
-//! A ladder of transports is gone down when a rung does not work *here* (no first frame in time, an answer that
-//! is not the server's own), never because the server cannot be reached. It is tried from the top again at a
-//! reconnect after [`Timings::climb`], so a healthy connection is never cut for it.
+//! What to do after a connection ended: which transport next, and after which delay; and when the better ones are
+//! tried again. Pure: the time and the random number are handed in. It opens nothing itself. Its rules stand in
+//! `docs/clients.md`, and as data in `conformance/connector`, which is also how they are tested.
 
 use std::time::{Duration, Instant};
 
-use crate::{Error, Timings, event::Transport};
+use crate::{
+    Timings,
+    end::{End, MoveReason},
+    event::Transport,
+};
 
-const LADDER: [Transport; 4] = [
+/// The rungs, best first.
+const LADDER: [Transport; 5] = [
     Transport::WebSocket,
     Transport::Sse,
+    Transport::SsePost,
     Transport::LongPoll,
     Transport::Poll,
 ];
 
-/// So many connections in a row that were accepted and then broke before they proved themselves speak against a
-/// rung: one may be a server that is just stopping.
-const BROKEN_LIMIT: u32 = 2;
-
-/// Why a connection ended.
-#[derive(Debug)]
-pub(crate) enum Cause {
-    /// Every channel has ended.
-    AllClosed,
-    /// The server refused for good, or what it sent cannot be taken.
-    Final(Error),
-    /// Nothing accepted the connection.
-    Unreachable(Error),
-    /// The connection was accepted and broke before it proved itself.
-    Broken(Error),
-    /// The transport does not work here.
-    Unfit(Error),
-    /// The connection broke after it had proved itself.
-    Lost(Error),
-    /// The server refused for now.
-    Passing(Error),
-    /// The server asked to come back after this time, which it dealt out itself.
-    Asked(Duration),
-    /// The server asked to come back at once.
-    AtOnce(Error),
-}
-
-impl Cause {
-    /// The error behind it, where there is one.
-    pub(crate) fn error(&self) -> Option<&Error> {
-        match self {
-            Self::AllClosed | Self::Asked(_) => None,
-            Self::Final(error)
-            | Self::Unreachable(error)
-            | Self::Broken(error)
-            | Self::Unfit(error)
-            | Self::Lost(error)
-            | Self::Passing(error)
-            | Self::AtOnce(error) => Some(error),
-        }
-    }
-}
-
 /// The end of a connection.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    pub(crate) cause: Cause,
-    /// How long the connection lived after the first frame.
-    pub(crate) lived: Duration,
-    /// The transport proved itself on this connection.
-    pub(crate) proved: bool,
-    /// The server's wish for the delay (`retry:`, Retry-After, `retry_ms`): it waits no shorter.
+    pub(crate) end: End,
+    /// From the first frame to the last byte; none if no first frame came.
+    pub(crate) lived: Option<Duration>,
+    pub(crate) heartbeat: Duration,
+    /// The server's wish for the delay (`after_ms`, `retry:`, Retry-After, `retry_ms`).
     pub(crate) floor: Option<Duration>,
+    /// The server was seen well meanwhile. It matters for ends that speak against a rung.
+    pub(crate) probe: bool,
 }
 
 /// What to do next.
-#[derive(Debug)]
-pub(crate) enum Verdict {
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
     /// End well.
     Done,
-    /// End with this error.
-    Fail(Error),
-    /// Try again, with [`Connector::transport`].
-    Retry { reason: String, delay: Duration },
+    /// End: the server refused for good.
+    Final,
+    /// End: too many attempts in a row did not work.
+    Failed,
+    /// Try [`Connector::rung`] after the delay; `moved` if it is another rung.
+    Retry {
+        delay: Duration,
+        moved: Option<MoveReason>,
+    },
+}
+
+/// What speaks against the present rung.
+#[derive(Debug, Default)]
+struct Strikes {
+    blocked: u32,
+    cut: u32,
+    silent: u32,
 }
 
 /// The rules of one subscription.
@@ -87,11 +61,15 @@ pub(crate) enum Verdict {
 pub(crate) struct Connector {
     rungs: &'static [Transport],
     at: usize,
-    /// When the ladder was last gone down.
-    down_since: Option<Instant>,
-    broken: u32,
-    ever_open: bool,
+    /// The rungs over which a first frame ever came.
+    worked: [bool; LADDER.len()],
+    strikes: Strikes,
+    /// Connections in a row over which no first frame came.
+    failures: u32,
+    /// The last end was one at once.
+    at_once: bool,
     backoff: Backoff,
+    climb: Climb,
     timings: Timings,
 }
 
@@ -99,108 +77,156 @@ impl Connector {
     pub(crate) fn new(transport: Transport, timings: Timings) -> Self {
         let fixed = LADDER.iter().position(|rung| *rung == transport);
         let rungs = fixed.map_or(&LADDER[..], |at| &LADDER[at..=at]);
-        let backoff = Backoff::new(timings.backoff_first, timings.backoff_max);
         Self {
             rungs,
             at: 0,
-            down_since: None,
-            broken: 0,
-            ever_open: false,
-            backoff,
+            worked: [false; LADDER.len()],
+            strikes: Strikes::default(),
+            failures: 0,
+            at_once: false,
+            backoff: Backoff::new(timings.backoff_first, timings.backoff_max),
+            climb: Climb::default(),
             timings,
         }
     }
 
-    /// The transport to try; never [`Transport::Auto`].
-    pub(crate) fn transport(&self) -> Transport {
+    /// The rung to be on; never [`Transport::Auto`].
+    pub(crate) fn rung(&self) -> Transport {
         self.rungs[self.at]
     }
 
+    /// The better rungs, best first.
+    pub(crate) fn above(&self) -> &'static [Transport] {
+        &self.rungs[..self.at]
+    }
+
+    /// When the rungs above are to be tried.
+    pub(crate) fn climb_at(&self) -> Option<Instant> {
+        self.climb.at
+    }
+
     /// Decides what follows on a connection's end. `random` is in 0..1.
-    pub(crate) fn ended(&mut self, ended: Ended, now: Instant, random: f64) -> Verdict {
-        self.learn(&ended);
+    pub(crate) fn ended(&mut self, ended: &Ended, now: Instant, random: f64) -> Next {
+        match ended.end {
+            End::Closed => return Next::Done,
+            End::Final => return Next::Final,
+            _ => self.learn(ended),
+        }
+        if self
+            .timings
+            .max_attempts
+            .is_some_and(|max| self.failures >= max.max(1))
+        {
+            return Next::Failed;
+        }
         let floor = ended.floor.map(|floor| floor.min(self.timings.hint_max));
-        let (reason, delay) = match ended.cause {
-            Cause::AllClosed => return Verdict::Done,
-            Cause::Final(error) => return Verdict::Fail(error),
-            Cause::Asked(after) => (
-                "the server asked to reconnect".to_owned(),
-                after.min(self.timings.hint_max),
-            ),
-            Cause::AtOnce(error) => {
-                let delay = self.backoff.next(random, floor);
-                // At once, but not in a loop.
-                (
-                    error.to_string(),
-                    if self.backoff.count == 1 {
-                        Duration::ZERO
-                    } else {
-                        delay
-                    },
-                )
+        let again_at_once = std::mem::replace(&mut self.at_once, ended.end == End::AtOnce);
+        let delay = match ended.end.blames().filter(|_| ended.probe) {
+            Some(reason) if self.is_left_for(ended.end) => {
+                return self.leave(reason, floor, now, random);
             }
-            Cause::Unreachable(error) | Cause::Lost(error) | Cause::Passing(error) => {
-                (error.to_string(), self.backoff.next(random, floor))
-            }
-            Cause::Broken(error) => {
-                self.broken += 1;
-                let down = self.broken >= BROKEN_LIMIT && self.step_down(now);
-                (
-                    error.to_string(),
-                    if down {
-                        Duration::ZERO
-                    } else {
-                        self.backoff.next(random, floor)
-                    },
-                )
-            }
-            Cause::Unfit(error) if self.step_down(now) => (error.to_string(), Duration::ZERO),
-            Cause::Unfit(error) if !self.ever_open && !error.is_temporary() => {
-                return Verdict::Fail(error);
-            }
-            Cause::Unfit(error) => (error.to_string(), self.start_over(random, floor)),
+            Some(_) if !self.worked[self.at] => Duration::ZERO,
+            None if ended.end == End::Asked => floor.unwrap_or_default(),
+            None if ended.end == End::AtOnce && !again_at_once => Duration::ZERO,
+            _ => self.backoff.next(random, floor),
         };
-        self.climb(now);
-        Verdict::Retry { reason, delay }
+        Next::Retry { delay, moved: None }
+    }
+
+    /// The rungs above were tried: the one that worked is where it stands now.
+    pub(crate) fn climbed(&mut self, worked: Option<Transport>, now: Instant, random: f64) {
+        self.climb.count = self.climb.count.saturating_add(1);
+        let at = self.rungs.iter().position(|rung| Some(*rung) == worked);
+        if let Some(at) = at.filter(|at| *at != self.at) {
+            self.stand_at(at);
+        }
+        self.schedule(now, random);
+    }
+
+    /// What did not work over the network of before may work over this one: the rungs above are to be tried at once.
+    pub(crate) fn network_changed(&mut self, now: Instant) {
+        self.climb.count = 0;
+        self.climb.at = (self.at > 0).then_some(now);
     }
 
     fn learn(&mut self, ended: &Ended) {
-        if ended.proved {
-            self.broken = 0;
-            self.ever_open = true;
-        }
-        if ended.proved && ended.lived >= self.timings.stable {
+        let Some(lived) = ended.lived else {
+            self.failures = self.failures.saturating_add(1);
+            return;
+        };
+        self.worked[self.at] = true;
+        self.failures = 0;
+        if lived >= self.timings.stable {
             self.backoff.reset();
+            self.strikes.blocked = 0;
+            self.strikes.cut = 0;
+            self.at_once = false;
+        }
+        if lived >= ended.heartbeat * 2 {
+            self.strikes.silent = 0;
+            self.climb.settled = true;
         }
     }
 
-    /// Goes one rung down, if there is one.
-    fn step_down(&mut self, now: Instant) -> bool {
-        if self.at + 1 == self.rungs.len() {
-            return false;
-        }
-        self.at += 1;
-        self.broken = 0;
-        self.down_since = Some(now);
-        true
+    /// Counts a strike, and says whether it is one too many.
+    fn is_left_for(&mut self, end: End) -> bool {
+        let (strikes, limit) = match end {
+            End::Blocked | End::Broken => (&mut self.strikes.blocked, 2),
+            End::Cut => (&mut self.strikes.cut, 3),
+            End::Silent => (&mut self.strikes.silent, 2),
+            _ => return true,
+        };
+        *strikes += 1;
+        *strikes >= limit
     }
 
-    /// No rung works: back to the top, after a delay.
-    fn start_over(&mut self, random: f64, floor: Option<Duration>) -> Duration {
-        self.at = 0;
-        self.down_since = None;
-        self.backoff.next(random, floor)
+    /// Goes one rung down at once; below the last one to the top, after a delay.
+    fn leave(
+        &mut self,
+        reason: MoveReason,
+        floor: Option<Duration>,
+        now: Instant,
+        random: f64,
+    ) -> Next {
+        let from = self.at;
+        let settled = self.climb.settled;
+        let is_last = from + 1 == self.rungs.len();
+        self.stand_at(if is_last { 0 } else { from + 1 });
+        if settled || is_last {
+            self.climb.count = 0;
+        }
+        self.schedule(now, random);
+        let delay = match is_last {
+            true => self.backoff.next(random, floor),
+            false => Duration::ZERO,
+        };
+        let moved = (self.at != from).then_some(reason);
+        Next::Retry { delay, moved }
     }
 
-    fn climb(&mut self, now: Instant) {
-        if self
-            .down_since
-            .is_some_and(|since| now.duration_since(since) >= self.timings.climb)
-        {
-            self.at = 0;
-            self.down_since = None;
-        }
+    fn stand_at(&mut self, at: usize) {
+        self.at = at;
+        self.strikes = Strikes::default();
+        self.climb.settled = false;
     }
+
+    fn schedule(&mut self, now: Instant, random: f64) {
+        let (first, max) = (self.timings.climb_first, self.timings.climb_max);
+        let interval = doubled(first, self.climb.count, max);
+        let spread = interval.mul_f64(0.5 + random.clamp(0.0, 1.0));
+        self.climb.at = (self.at > 0).then(|| now + spread);
+    }
+}
+
+/// The way up again.
+#[derive(Debug, Default)]
+struct Climb {
+    /// When the rungs above are tried next.
+    at: Option<Instant>,
+    /// How often they were, since the doubling began.
+    count: u32,
+    /// A connection lived for two heartbeats on the present rung.
+    settled: bool,
 }
 
 /// Exponential delays with full jitter: the n-th is a random part of `first` · 2ⁿ, at most `max`.
@@ -222,10 +248,7 @@ impl Backoff {
 
     /// The next delay; `random` is in 0..1, `floor` is what the server asked for.
     pub(crate) fn next(&mut self, random: f64, floor: Option<Duration>) -> Duration {
-        let ceiling = self
-            .first
-            .saturating_mul(1 << self.count.min(20))
-            .min(self.max);
+        let ceiling = doubled(self.first, self.count, self.max);
         self.count = self.count.saturating_add(1);
         ceiling
             .mul_f64(random.clamp(0.0, 1.0))
@@ -235,6 +258,10 @@ impl Backoff {
     pub(crate) fn reset(&mut self) {
         self.count = 0;
     }
+}
+
+fn doubled(first: Duration, times: u32, max: Duration) -> Duration {
+    first.saturating_mul(1 << times.min(20)).min(max)
 }
 
 #[cfg(test)]

@@ -61,6 +61,15 @@ impl Endpoint {
         self.base.starts_with("https:")
     }
 
+    /// Where it says that it is well, whoever asks.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::uri`].
+    pub(crate) fn health(&self) -> Result<Uri, Error> {
+        self.whole(&Target::path("/healthz"))
+    }
+
     /// The whole URL.
     ///
     /// # Errors
@@ -71,6 +80,10 @@ impl Endpoint {
             Some(user) => target.with("user", user),
             None => target,
         };
+        self.whole(&target)
+    }
+
+    fn whole(&self, target: &Target) -> Result<Uri, Error> {
         let url = format!("{}{}", self.base, target.text);
         url.parse()
             .map_err(|error| Error::Argument(format!("no URL can be made of this: {error}")))

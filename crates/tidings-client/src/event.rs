@@ -6,6 +6,8 @@ use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use crate::end::MoveReason;
+
 /// The place after one message of one channel. Positions of two channels, or of two epochs, do not compare.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Position {
@@ -51,14 +53,15 @@ impl FromStr for Position {
 /// A way to read the same cursor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Transport {
-    /// The best that gets through: WebSocket, else SSE, else long poll, else short poll. Only ever an option:
-    /// no [`State`] names it.
+    /// The best that gets through, in the order in which they stand here. Only ever an option: no [`State`] names it.
     #[default]
     Auto,
     /// WebSocket (RFC 6455).
     WebSocket,
     /// Server-Sent Events (HTML standard, section 9.2).
     Sse,
+    /// The same stream as the answer to a `POST`, for networks that hold back what `GET` streams.
+    SsePost,
     /// Requests that wait for the next message.
     LongPoll,
     /// Requests that answer at once, repeated at an interval.
@@ -66,13 +69,14 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// The name on a command line: `auto`, `websocket`, `sse`, `long-poll`, `poll`.
+    /// The name on a command line: `auto`, `websocket`, `sse`, `sse-post`, `long-poll`, `poll`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Auto => "auto",
             Self::WebSocket => "websocket",
             Self::Sse => "sse",
+            Self::SsePost => "sse-post",
             Self::LongPoll => "long-poll",
             Self::Poll => "poll",
         }
@@ -87,7 +91,7 @@ impl fmt::Display for Transport {
 
 /// The text names no transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such transport: one of auto, websocket, sse, long-poll, poll")]
+#[error("no such transport: one of auto, websocket, sse, sse-post, long-poll, poll")]
 pub struct UnknownTransport;
 
 impl FromStr for Transport {
@@ -98,6 +102,7 @@ impl FromStr for Transport {
             Self::Auto,
             Self::WebSocket,
             Self::Sse,
+            Self::SsePost,
             Self::LongPoll,
             Self::Poll,
         ]
@@ -147,6 +152,15 @@ pub enum State {
         reason: String,
         /// How long until the next attempt.
         delay: Duration,
+    },
+    /// Another transport is used from here on.
+    Moved {
+        /// The one that is left.
+        from: Transport,
+        /// The one that is tried next or, where it is a better one, works already.
+        to: Transport,
+        /// Why.
+        reason: MoveReason,
     },
 }
 
@@ -385,7 +399,7 @@ mod tests {
 
     #[test]
     fn transports_have_names() {
-        for name in ["auto", "websocket", "sse", "long-poll", "poll"] {
+        for name in ["auto", "websocket", "sse", "sse-post", "long-poll", "poll"] {
             assert_eq!(name.parse::<Transport>().map(Transport::as_str), Ok(name));
         }
         assert!("carrier-pigeon".parse::<Transport>().is_err());

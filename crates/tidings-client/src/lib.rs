@@ -41,20 +41,24 @@
 mod client;
 mod connector;
 mod dialer;
+mod end;
 mod endpoint;
 mod envelope;
 mod error;
 mod event;
 mod http;
 mod identity;
+mod overlap;
 mod places;
 mod publish;
 mod sse_parser;
 mod subscription;
+mod supervisor;
 mod tls;
 mod transport;
 
 pub use client::{Client, ClientBuilder, Limits, Timings};
+pub use end::MoveReason;
 pub use error::{BadCertificate, Error, Refusal};
 pub use event::{
     Closed, Event, Gap, GapReason, Hello, Message, NotAPosition, Payload, Position, Resumed,

@@ -195,11 +195,13 @@ impl Places {
         }
     }
 
-    /// A resume with loss moves nothing: the gap that follows does, so that a cut in between cannot hide it.
+    /// A resume with loss moves nothing: the gap that follows does, so that a cut in between cannot hide it. One that
+    /// begins before what came meanwhile over another connection moves nothing either.
     fn resume(&mut self, channel: &str, resumed: &Resumed) {
         if let Some(place) = self.place(channel)
             && resumed.recovered
             && place.cursor_first
+            && !place.is_at_or_behind(&resumed.position)
         {
             place.stand_at(resumed.position.clone());
         }
@@ -246,11 +248,7 @@ impl Places {
             epoch: gap.epoch.clone(),
             offset: gap.to,
         };
-        if place
-            .last
-            .as_ref()
-            .is_some_and(|last| last.epoch == to.epoch && to.offset <= last.offset)
-        {
+        if place.is_at_or_behind(&to) {
             return Accept::Duplicate;
         }
         place.stand_at(to);
@@ -277,6 +275,13 @@ impl Places {
 }
 
 impl Place {
+    /// Whether everything up to `position` was handed out.
+    fn is_at_or_behind(&self, position: &Position) -> bool {
+        let behind =
+            |last: &Position| last.epoch == position.epoch && position.offset <= last.offset;
+        self.last.as_ref().is_some_and(behind)
+    }
+
     fn stand_at(&mut self, position: Position) {
         self.last = Some(position);
         self.cursor_first = false;

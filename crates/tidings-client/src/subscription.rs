@@ -1,27 +1,22 @@
-//! A subscription: a task that keeps a connection to the server, over whatever transport works, and hands what
-//! it hears to the reader through a short, bounded queue. While the reader is slow nothing is read from the
+//! A subscription: a task (`supervisor`) that keeps a connection to the server, over whatever transport works, and
+//! hands what it hears to the reader through a short, bounded queue. While the reader is slow nothing is read from the
 //! socket: the server sees a cursor that lags. The task resumes by what it has put into the queue; the positions
 //! that the reader sees are those of what it has taken out.
 
 use std::{sync::Arc, time::Duration};
 
-use hyper::header::HeaderValue;
 use serde_json::value::RawValue;
-use tokio::{
-    sync::mpsc,
-    task::JoinHandle,
-    time::{Instant, sleep},
-};
+use tokio::sync::{Notify, mpsc};
 
 use crate::{
     Error,
     client::Inner,
-    connector::{Cause, Connector, Verdict},
-    envelope::{Frame, WireError},
+    envelope::WireError,
     error::Refusal,
-    event::{Closed, Event, Position, State, Transport, Unsubscribed},
+    event::{Event, Position, State, Transport, Unsubscribed},
     places::{Accept, Places, Start},
-    transport::Attempt,
+    supervisor::Supervisor,
+    transport::Task,
 };
 
 /// Events between the task and the reader. A few, so that reading ahead costs little memory.
@@ -77,7 +72,8 @@ enum Item {
 pub struct Subscription {
     items: mpsc::Receiver<Item>,
     places: Places,
-    task: JoinHandle<()>,
+    refresh: Arc<Notify>,
+    _task: Task<()>,
 }
 
 impl Subscription {
@@ -90,14 +86,15 @@ impl Subscription {
         let (sender, items) = mpsc::channel(QUEUE);
         let feed = Feed {
             places: places.clone(),
-            session: None,
             items: sender,
         };
-        let task = tokio::spawn(run(inner, feed, options));
+        let refresh = Arc::new(Notify::new());
+        let supervisor = Supervisor::new(inner, options, feed, refresh.clone());
         Ok(Self {
             items,
             places,
-            task,
+            refresh,
+            _task: Task(tokio::spawn(supervisor.run())),
         })
     }
 
@@ -119,6 +116,12 @@ impl Subscription {
         }
     }
 
+    /// The network is another one: the transport in use is opened anew and the better ones are tried, beside the
+    /// connection that stands; without one it is tried at once. After a sleep of the machine this happens by itself.
+    pub fn refresh(&self) {
+        self.refresh.notify_one();
+    }
+
     /// The last place of each channel that was handed out by [`Self::next`], in the order of the channels.
     /// A channel of which nothing is known yet is left out.
     #[must_use]
@@ -134,143 +137,52 @@ impl Subscription {
     }
 }
 
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// Keeps a connection until all channels end, the server refuses for good, or the reader is gone.
-async fn run(inner: Arc<Inner>, mut feed: Feed, options: SubscribeOptions) {
-    let mut connector = Connector::new(options.transport, inner.timings.clone());
-    loop {
-        let transport = connector.transport();
-        if feed.tell(State::Connecting(transport)).await.is_err() {
-            return;
-        }
-        let Some(ended) = Attempt::new(&inner, &options, transport, &mut feed)
-            .run()
-            .await
-        else {
-            return;
-        };
-        match connector.ended(ended, Instant::now().into_std(), fastrand::f64()) {
-            Verdict::Done => return,
-            Verdict::Fail(error) => {
-                let _ = feed.items.send(Item::Error(error)).await;
-                return;
-            }
-            Verdict::Retry { reason, delay } => {
-                if feed.tell(State::Waiting { reason, delay }).await.is_err() {
-                    return;
-                }
-                sleep(delay).await;
-            }
-        }
-    }
-}
-
-/// Why a connection need not be read any further.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// The reader dropped the subscription.
-    Gone,
-    /// What was read ends the connection.
-    End(Cause),
-    /// The server complained about the connection. WebSocket tells by the close code that follows what it means.
-    Complaint(WireError),
-}
-
-/// Takes frames from a transport, drops what was seen, tells what is missing, and hands on the rest.
+/// Drops what was seen, tells what is missing, and hands on the rest.
 #[derive(Debug)]
 pub(crate) struct Feed {
     pub(crate) places: Places,
-    /// What makes this the same client on the next connection.
-    pub(crate) session: Option<HeaderValue>,
     items: mpsc::Sender<Item>,
 }
 
+/// The reader dropped the subscription.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
 impl Feed {
-    /// Takes one frame.
-    pub(crate) async fn take(&mut self, frame: Frame) -> Result<(), Stop> {
-        match frame {
-            Frame::Hello(hello) => {
-                self.keep_session(hello.session.as_deref());
-                self.pass(Event::Hello(hello)).await
-            }
-            Frame::Subscribed(_, subscribed) => self.pass(Event::Subscribed(subscribed)).await,
-            Frame::Unsubscribed(unsubscribed) => self.pass(Event::Unsubscribed(unsubscribed)).await,
-            Frame::Message(message) => self.pass(Event::Message(message)).await,
-            Frame::Gap(gap) => self.pass(Event::Gap(gap)).await,
-            Frame::Skip(skip) => self.pass(Event::Skip(skip)).await,
-            Frame::Closed(closed) => self.pass(Event::Closed(closed)).await,
-            Frame::Expiring(within) => self.pass(Event::Expiring { within }).await,
-            Frame::Reconnect(after) => Err(Stop::End(Cause::Asked(after))),
-            Frame::Error(error) => Err(Stop::Complaint(error)),
-            Frame::Other => Ok(()),
-        }
-    }
-
-    pub(crate) fn keep_session(&mut self, session: Option<&str>) {
-        if let Some(mut session) = session.and_then(|text| HeaderValue::from_str(text).ok()) {
-            session.set_sensitive(true);
-            self.session = Some(session);
-        }
-    }
-
-    /// Tells the reader about the connection.
-    pub(crate) async fn tell(&mut self, state: State) -> Result<(), Stop> {
-        self.send(Item::Event(Event::State(state))).await
-    }
-
-    /// Takes the cursor of a poll.
-    pub(crate) async fn take_cursor(&mut self, cursor: &str) -> Result<(), Stop> {
-        let cursor: Arc<str> = cursor.into();
-        self.places.take_cursor(&cursor);
-        self.send(Item::Cursor(cursor)).await
-    }
-
-    /// The server said that all channels have ended, without naming each.
-    pub(crate) async fn close_all(&mut self) -> Stop {
-        for channel in self.places.open_channels() {
-            if let Err(stop) = self
-                .pass(Event::Closed(Closed {
-                    channel,
-                    position: None,
-                }))
-                .await
-            {
-                return stop;
-            }
-        }
-        Stop::End(Cause::AllClosed)
-    }
-
-    async fn pass(&mut self, event: Event) -> Result<(), Stop> {
+    /// Hands on an event.
+    pub(crate) async fn pass(&mut self, event: Event) -> Result<(), Gone> {
         match self.places.accept(&event) {
             Accept::Duplicate => return Ok(()),
             Accept::Next => {}
             Accept::After(gap) => self.send(Item::Event(Event::Gap(gap))).await?,
         }
-        let refused = lost_right(&event);
-        self.send(Item::Event(event)).await?;
-        match (self.places.all_done(), refused) {
-            (false, _) => Ok(()),
-            (true, None) => Err(Stop::End(Cause::AllClosed)),
-            (true, Some(error)) => Err(Stop::End(Cause::Final(error))),
-        }
+        self.send(Item::Event(event)).await
     }
 
-    async fn send(&mut self, item: Item) -> Result<(), Stop> {
-        match self.items.send(item).await {
-            Ok(()) => Ok(()),
-            Err(_) => Err(Stop::Gone),
-        }
+    /// Tells the reader about the connection.
+    pub(crate) async fn tell(&mut self, state: State) -> Result<(), Gone> {
+        self.send(Item::Event(Event::State(state))).await
+    }
+
+    /// Takes the cursor of a poll.
+    pub(crate) async fn take_cursor(&mut self, cursor: Arc<str>) -> Result<(), Gone> {
+        self.places.take_cursor(&cursor);
+        self.send(Item::Cursor(cursor)).await
+    }
+
+    /// The last thing that is told.
+    pub(crate) async fn fail(&mut self, error: Error) {
+        // Nobody is there to be told.
+        let _ = self.send(Item::Error(error)).await;
+    }
+
+    async fn send(&mut self, item: Item) -> Result<(), Gone> {
+        self.items.send(item).await.map_err(|_| Gone)
     }
 }
 
 /// Why nobody but the server ended the reading of a channel.
-fn lost_right(event: &Event) -> Option<Error> {
+pub(crate) fn lost_right(event: &Event) -> Option<Error> {
     let Event::Unsubscribed(Unsubscribed { channel, reason }) = event else {
         return None;
     };

@@ -20,9 +20,10 @@ use tidings_client::{
     Subscription, Transport,
 };
 
-const ALL: [Transport; 4] = [
+const ALL: [Transport; 5] = [
     Transport::WebSocket,
     Transport::Sse,
+    Transport::SsePost,
     Transport::LongPoll,
     Transport::Poll,
 ];

@@ -6,9 +6,10 @@ mod support;
 use std::time::Duration;
 
 use support::{
-    Server, hello, message, message_in, next_event, next_offset, next_state, options, to_the_end,
+    Server, hello, message, message_in, next_event, next_offset, next_state, options, short,
+    to_the_end,
 };
-use tidings_client::{Error, Event, Start, State, SubscribeOptions, Transport};
+use tidings_client::{Error, Event, Start, State, SubscribeOptions, Timings, Transport};
 
 /// An answer to a poll.
 fn answer(messages: &[String], cursor: &str, more: bool) -> String {
@@ -170,77 +171,87 @@ async fn a_passing_refusal_of_a_poll_is_waited_out() {
 async fn auto_goes_down_to_what_gets_through() {
     let server = Server::start().await;
     let mut subscription = server.follow(Transport::Auto);
+    let ladder = tokio::spawn(async move { ladder_until_message(&mut subscription).await });
     // Something in between does not know upgrades.
-    let (mut peer, request) = server.request().await;
-    assert!(request.is_upgrade());
-    peer.answer(
-        "403 Forbidden",
-        "content-type: text/html\r\n",
-        "<h1>No</h1>",
-    )
-    .await;
+    for _ in 0..2 {
+        let (mut peer, request) = server.request().await;
+        assert!(request.is_upgrade());
+        refuse(&mut peer, "403 Forbidden").await;
+    }
     // Something in between gathers the stream instead of passing it on.
     let (mut held, request) = server.request().await;
     assert_eq!(request.header("accept"), Some("text/event-stream"));
+    let line = "GET /channels/%EB%B0%A9?after=now&_moved=websocket.blocked HTTP/1.1";
+    assert_eq!(request.line, line);
     held.stream().await;
+    // Something in between takes no body.
+    let mut told = "?_moved=sse.mute";
+    for _ in 0..2 {
+        let (mut peer, request) = server.request().await;
+        assert_eq!(request.line, format!("POST /read{told} HTTP/1.1"));
+        let body = r#"{"channels":[{"name":"방","after":"now"}],"transport":"sse"}"#;
+        assert_eq!(request.body_text(), body);
+        refuse(&mut peer, "405 Method Not Allowed").await;
+        told = "";
+    }
     // Something in between ends what waits.
-    let (mut peer, request) = server.request().await;
-    assert!(
-        request.line.ends_with("?after=now&limit=1000 HTTP/1.1"),
-        "{}",
-        request.line
-    );
-    peer.answer(
-        "200 OK",
-        "connection: close\r\n",
-        &answer(&[], "k3-4", false),
-    )
-    .await;
-    let (mut peer, request) = server.request().await;
-    assert!(request.line.contains("wait=30"), "{}", request.line);
-    peer.answer("504 Gateway Timeout", "connection: close\r\n", "")
-        .await;
-    let (mut peer, request) = server.request().await;
-    assert!(
-        request.line.ends_with("?after=k3-4&limit=1000 HTTP/1.1"),
-        "{}",
-        request.line
-    );
-    peer.answer(
-        "200 OK",
-        "connection: close\r\n",
-        &answer(&[], "k3-4", false),
-    )
-    .await;
-    let (mut peer, _) = server.request().await;
-    peer.answer("504 Gateway Timeout", "connection: close\r\n", "")
-        .await;
+    let mut asked = "now&limit=1000&_moved=sse-post.blocked";
+    for _ in 0..3 {
+        let (mut peer, request) = server.request().await;
+        let line = format!("GET /channels/%EB%B0%A9?after={asked} HTTP/1.1");
+        assert_eq!(request.line, line);
+        let headers = "connection: close\r\n";
+        peer.answer("200 OK", headers, &answer(&[], "k3-4", false))
+            .await;
+        let (mut peer, request) = server.request().await;
+        assert!(request.line.contains("wait=30"), "{}", request.line);
+        peer.answer("504 Gateway Timeout", headers, "").await;
+        asked = "k3-4&limit=1000";
+    }
     // Asking again and again works.
     let (mut peer, _) = server.request().await;
     peer.json(&answer(&[message(5)], "k3-5", false)).await;
     assert_eq!(
-        ladder_until_message(&mut subscription).await,
+        ladder.await.expect("no panic"),
         [
-            State::Connecting(Transport::WebSocket),
-            State::Connecting(Transport::Sse),
-            State::Connecting(Transport::LongPoll),
-            State::Open(Transport::LongPoll),
-            State::Connecting(Transport::LongPoll),
-            State::Open(Transport::LongPoll),
-            State::Connecting(Transport::Poll),
-            State::Open(Transport::Poll),
+            "connecting websocket",
+            "connecting websocket",
+            "websocket.blocked sse",
+            "connecting sse",
+            "sse.mute sse-post",
+            "connecting sse-post",
+            "connecting sse-post",
+            "sse-post.blocked long-poll",
+            "connecting long-poll",
+            "open long-poll",
+            "connecting long-poll",
+            "open long-poll",
+            "connecting long-poll",
+            "open long-poll",
+            "long-poll.cut poll",
+            "connecting poll",
+            "open poll",
         ]
     );
 }
 
+/// As something in between does that knows nothing of this.
+async fn refuse(peer: &mut support::Peer, status: &str) {
+    let headers = "content-type: text/html\r\nconnection: close\r\n";
+    peer.answer(status, headers, "<h1>No</h1>").await;
+}
+
 /// The states on the way to the first message, without the waits between.
-async fn ladder_until_message(subscription: &mut tidings_client::Subscription) -> Vec<State> {
+async fn ladder_until_message(subscription: &mut tidings_client::Subscription) -> Vec<String> {
     let mut states = Vec::new();
     loop {
         match next_event(subscription).await {
             Event::Message(_) => return states,
-            Event::State(State::Waiting { .. }) => {}
-            Event::State(state) => states.push(state),
+            Event::State(State::Connecting(rung)) => states.push(format!("connecting {rung}")),
+            Event::State(State::Open(rung)) => states.push(format!("open {rung}")),
+            Event::State(State::Moved { from, to, reason }) => {
+                states.push(format!("{from}.{reason} {to}"));
+            }
             _ => {}
         }
     }
@@ -294,11 +305,15 @@ async fn the_position_moves_from_one_transport_to_the_next() {
     peer.text(&message(5)).await;
     assert_eq!(next_offset(&mut subscription).await, 5);
     drop(peer);
-    let (mut peer, _) = server.request().await;
-    peer.json(&answer(&[], "k3-5", false)).await; // The upgrade was taken out on the way.
+    for _ in 0..2 {
+        let (mut peer, request) = server.request().await;
+        assert!(request.is_upgrade());
+        peer.json(&answer(&[], "k3-5", false)).await; // The upgrade was taken out on the way.
+    }
     let (mut peer, request) = server.request().await;
     assert_eq!(request.header("accept"), Some("text/event-stream"));
-    assert_eq!(request.line, "GET /channels/%EB%B0%A9?after=k3-5 HTTP/1.1");
+    let line = "GET /channels/%EB%B0%A9?after=k3-5&_moved=websocket.blocked HTTP/1.1";
+    assert_eq!(request.line, line);
     peer.stream().await;
     peer.event(&hello(5)).await;
     peer.event(&message(5)).await;
@@ -310,7 +325,7 @@ async fn the_position_moves_from_one_transport_to_the_next() {
 async fn a_refused_handshake_is_explained_by_the_next_transport() {
     let server = Server::start().await;
     let mut subscription = server.follow(Transport::Auto);
-    for upgrade in [true, false] {
+    for upgrade in [true, true, false] {
         let (mut peer, request) = server.request().await;
         assert_eq!(request.is_upgrade(), upgrade);
         peer.problem("400 Bad Request", "", "bad_name").await;
@@ -320,18 +335,32 @@ async fn a_refused_handshake_is_explained_by_the_next_transport() {
 }
 
 #[tokio::test]
-async fn what_is_no_tidings_server_is_not_asked_for_ever() {
+async fn who_wants_to_gives_up_on_what_is_no_tidings_server() {
     let server = Server::start().await;
-    let mut subscription = server.follow(Transport::Auto);
-    for _ in 0..4 {
+    let timings = Timings {
+        max_attempts: Some(10),
+        ..short()
+    };
+    let client = server.builder().timings(timings).build();
+    let mut subscription = client
+        .expect("a client")
+        .subscribe(&["방"], options())
+        .expect("a subscription");
+    let end = tokio::spawn(async move { to_the_end(&mut subscription).await });
+    // Twice on each rung.
+    for _ in 0..10 {
         let (mut peer, _) = server.request().await;
-        peer.answer(
-            "200 OK",
-            "content-type: text/html\r\nconnection: close\r\n",
-            "<h1>It works!</h1>",
-        )
-        .await;
+        let headers = "content-type: text/html\r\nconnection: close\r\n";
+        peer.answer("200 OK", headers, "<h1>It works!</h1>").await;
     }
-    let (_, error) = to_the_end(&mut subscription).await;
+    let (_, error) = answering(&server, end).await.expect("no panic");
     assert!(matches!(error, Some(Error::Foreign(_))), "{error:?}");
+}
+
+/// Awaits something while whoever asks is told that the server is well.
+async fn answering<T>(server: &Server, future: impl Future<Output = T>) -> T {
+    tokio::select! {
+        done = future => done,
+        (_, request) = server.request() => panic!("{request:?}"),
+    }
 }

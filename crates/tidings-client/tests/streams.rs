@@ -360,3 +360,72 @@ async fn dropping_it_ends_the_connection() {
         peer.ended().await;
     }
 }
+
+#[tokio::test]
+async fn what_two_connections_carry_comes_once() {
+    let server = Server::start().await;
+    let mut subscription = server.follow(Transport::Sse);
+    let (mut old, _) = server.request().await;
+    old.stream().await;
+    old.event(&hello(0)).await;
+    old.event(&message(1)).await;
+    assert_eq!(next_offset(&mut subscription).await, 1);
+    subscription.refresh();
+    let (mut new, request) = server.request().await;
+    assert_eq!(request.line, "GET /channels/%EB%B0%A9?after=k3-1 HTTP/1.1");
+    // Read on until the other one works.
+    old.event(&typing(1)).await;
+    old.event(&message(2)).await;
+    assert_eq!(next_message(&mut subscription).await.time, 1);
+    assert_eq!(next_offset(&mut subscription).await, 2);
+    new.stream().await;
+    new.event(&hello(1)).await;
+    new.event(&typing(1)).await;
+    new.event(&message(2)).await;
+    new.event(&typing(1)).await;
+    new.event(&message(3)).await;
+    old.ended().await;
+    let third = next_message(&mut subscription).await;
+    assert_eq!(
+        (third.position, third.time),
+        (None, 1),
+        "one more of the same"
+    );
+    assert_eq!(next_offset(&mut subscription).await, 3);
+}
+
+fn typing(time: u64) -> String {
+    format!(r#"{{"type":"message","channel":"방","event":"typing","data":true,"time":{time}}}"#)
+}
+
+#[tokio::test]
+async fn what_the_old_connection_says_does_not_count_any_more() {
+    let server = Server::start().await;
+    let mut subscription = server.follow(Transport::Sse);
+    let (mut old, _) = server.request().await;
+    old.stream().await;
+    old.event(&hello(0)).await;
+    assert_eq!(
+        next_state(&mut subscription).await,
+        State::Connecting(Transport::Sse)
+    );
+    let open = State::Open(Transport::Sse);
+    assert_eq!(next_state(&mut subscription).await, open);
+    subscription.refresh();
+    let (mut new, _) = server.request().await;
+    new.stream().await;
+    new.event(&hello(0)).await;
+    assert_eq!(next_state(&mut subscription).await, open);
+    old.ended().await;
+    new.event(&message(1)).await;
+    assert_eq!(next_offset(&mut subscription).await, 1);
+    // One that does not work changes nothing.
+    subscription.refresh();
+    let (mut third, _) = server.request().await;
+    third
+        .answer("403 Forbidden", "connection: close\r\n", "No")
+        .await;
+    third.ended().await;
+    new.event(&message(2)).await;
+    assert_eq!(next_offset(&mut subscription).await, 2);
+}

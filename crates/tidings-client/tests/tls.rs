@@ -202,14 +202,19 @@ async fn a_certificate_that_turns_bad_ends_a_subscription() {
         matches!(error, Some(Error::Certificate(BadCertificate::Untrusted))),
         "{error:?}"
     );
-    assert_eq!(terminator.accepted(), 1);
+    // Whether the server is well may have been asked before.
+    assert!((1..=2).contains(&terminator.accepted()));
 }
 
 #[tokio::test]
 async fn plain_http_to_a_port_for_tls() {
     let secure = Secure::start().await;
     let url = secure.url("http", "localhost");
-    let error = secure.refused(Client::builder(&url).timings(short())).await;
+    let once = Timings {
+        max_attempts: Some(1),
+        ..short()
+    };
+    let error = secure.refused(Client::builder(&url).timings(once)).await;
     assert!(matches!(error, Error::Foreign(_)), "{error:?}");
     assert!(error.to_string().contains("write https://"), "{error}");
 }

@@ -23,7 +23,7 @@ fn publish(server: &Server, arguments: &[&str]) -> common::Ended {
 #[test]
 fn every_transport_prints_what_is_published() {
     let server = serve(&[]);
-    for (at, transport) in ["auto", "websocket", "sse", "long-poll", "poll"]
+    for (at, transport) in ["auto", "websocket", "sse", "sse-post", "long-poll", "poll"]
         .into_iter()
         .enumerate()
     {

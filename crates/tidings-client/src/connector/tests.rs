@@ -1,202 +1,186 @@
-use super::*;
-use crate::error::Refusal;
+//! The scenarios of `conformance/connector`, which the other clients run, too.
 
-/// A connector with its own clock; jitter is off (`random` is 1).
+use std::{fs, path::PathBuf};
+
+use serde::Deserialize;
+
+use super::*;
+
+#[derive(Deserialize)]
+struct Scenario {
+    name: String,
+    #[serde(default)]
+    options: Options,
+    steps: Vec<Step>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    rung: Option<String>,
+    max_attempts: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    at_ms: u64,
+    ended: Option<ToldEnd>,
+    climb: Option<ToldClimb>,
+    network: Option<String>,
+    random: Option<f64>,
+    then: Then,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToldEnd {
+    end: String,
+    lived_ms: Option<u64>,
+    heartbeat_ms: Option<u64>,
+    floor_ms: Option<u64>,
+    #[serde(default)]
+    probe: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToldClimb {
+    worked: Option<String>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Then {
+    stop: Option<String>,
+    rung: Option<String>,
+    delay_ms: Option<u64>,
+    moved: Option<String>,
+    climb_at_ms: Option<u64>,
+}
+
+/// A connector with its own clock.
 struct Fake {
     connector: Connector,
-    now: Instant,
+    start: Instant,
 }
 
 impl Fake {
-    fn new(transport: Transport) -> Self {
-        Self {
-            connector: Connector::new(transport, Timings::default()),
-            now: Instant::now(),
+    fn take(&mut self, step: &Step) -> Then {
+        let now = self.start + Duration::from_millis(step.at_ms);
+        let random = step.random.unwrap_or(0.5);
+        let mut then = Then::default();
+        if let Some(ended) = &step.ended {
+            match self.connector.ended(&ended.read(), now, random) {
+                Next::Done => return stop("done"),
+                Next::Final => return stop("final"),
+                Next::Failed => return stop("failed"),
+                Next::Retry { delay, moved } => {
+                    then.delay_ms = Some(millis(delay));
+                    then.moved = moved.map(|reason| reason.as_str().to_owned());
+                }
+            }
+        } else if let Some(climb) = &step.climb {
+            let worked = climb.worked.as_deref();
+            let worked: Option<Transport> = worked.map(|rung| rung.parse().expect("a rung"));
+            self.connector.climbed(worked, now, random);
+            then.moved = worked.map(|_| MoveReason::Climbed.to_string());
+        } else {
+            assert_eq!(step.network.as_deref(), Some("changed"));
+            self.connector.network_changed(now);
+        }
+        then.rung = Some(self.connector.rung().to_string());
+        let climb_at = self.connector.climb_at();
+        then.climb_at_ms = climb_at.map(|at| millis(at - self.start));
+        then
+    }
+}
+
+fn stop(how: &str) -> Then {
+    Then {
+        stop: Some(how.to_owned()),
+        ..Then::default()
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).expect("short")
+}
+
+impl ToldEnd {
+    fn read(&self) -> Ended {
+        Ended {
+            end: end(&self.end),
+            lived: self.lived_ms.map(Duration::from_millis),
+            heartbeat: Duration::from_millis(self.heartbeat_ms.unwrap_or(25_000)),
+            floor: self.floor_ms.map(Duration::from_millis),
+            probe: self.probe,
         }
     }
+}
 
-    fn end(&mut self, cause: Cause, lived: Option<u64>, floor: Option<Duration>) -> Verdict {
-        let lived_for = Duration::from_secs(lived.unwrap_or(0));
-        self.now += lived_for;
-        let ended = Ended {
-            cause,
-            lived: lived_for,
-            proved: lived.is_some(),
-            floor,
-        };
-        self.connector.ended(ended, self.now, 1.0)
+fn end(name: &str) -> End {
+    match name {
+        "closed" => End::Closed,
+        "final" => End::Final,
+        "asked" => End::Asked,
+        "at_once" => End::AtOnce,
+        "passing" => End::Passing,
+        "unreachable" => End::Unreachable,
+        "lost" => End::Lost,
+        "blocked" => End::Blocked,
+        "broken" => End::Broken,
+        "mute" => End::Mute,
+        "cut" => End::Cut,
+        "silent" => End::Silent,
+        other => panic!("no such end: {other}"),
     }
-
-    fn delay(&mut self, cause: Cause, lived: Option<u64>) -> Duration {
-        match self.end(cause, lived, None) {
-            Verdict::Retry { delay, .. } => delay,
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-fn lost() -> Error {
-    Error::Lost("reset".into())
-}
-
-fn late() -> Error {
-    Error::Timeout {
-        what: "no first frame",
-        after: Duration::from_secs(5),
-    }
-}
-
-fn foreign() -> Error {
-    Error::Foreign("a page".into())
-}
-
-const MS: fn(u64) -> Duration = Duration::from_millis;
-
-#[test]
-fn delays_double_up_to_the_maximum() {
-    let mut fake = Fake::new(Transport::Sse);
-    let delays: Vec<_> = (0..9)
-        .map(|_| fake.delay(Cause::Unreachable(lost()), None))
-        .collect();
-    let expected = [
-        500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000,
-    ]
-    .map(MS);
-    assert_eq!(delays, expected);
 }
 
 #[test]
-fn jitter_is_full_and_floors_hold() {
-    let mut backoff = Backoff::new(MS(500), MS(30_000));
-    assert_eq!(backoff.next(0.0, None), Duration::ZERO);
-    assert_eq!(backoff.next(0.5, None), MS(500));
-    assert_eq!(backoff.next(0.0, Some(MS(2_000))), MS(2_000));
-    assert_eq!(backoff.next(1.0, Some(MS(2_000))), MS(4_000));
+fn every_scenario_goes_as_written() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../conformance/connector");
+    let files = fs::read_dir(folder).expect("the folder of the scenarios");
+    let files = files.map(|file| file.expect("a file").path());
+    let is_json = |file: &PathBuf| {
+        file.extension()
+            .is_some_and(|extension| extension == "json")
+    };
+    let mut count = 0;
+    for file in files.filter(is_json) {
+        count += 1;
+        let text = fs::read_to_string(&file).expect("a text");
+        let scenario: Scenario = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let named = file.file_stem().is_some_and(|stem| *stem == *scenario.name);
+        assert!(named, "{} is named {:?}", file.display(), scenario.name);
+        run(&scenario);
+    }
+    assert!(count >= 25, "{count} scenarios");
+}
+
+fn run(scenario: &Scenario) {
+    let rung = scenario.options.rung.as_deref().unwrap_or("auto");
+    let timings = Timings {
+        max_attempts: scenario.options.max_attempts,
+        ..Timings::default()
+    };
+    let mut fake = Fake {
+        connector: Connector::new(rung.parse().expect("a rung"), timings),
+        start: Instant::now(),
+    };
+    for (number, step) in scenario.steps.iter().enumerate() {
+        let then = fake.take(step);
+        assert_eq!(then, step.then, "{}, step {}", scenario.name, number + 1);
+    }
+}
+
+#[test]
+fn a_long_outage_overflows_nothing() {
+    let ms = Duration::from_millis;
+    let mut backoff = Backoff::new(ms(500), ms(30_000));
     for _ in 0..100 {
         backoff.next(1.0, None);
     }
-    assert_eq!(
-        backoff.next(1.0, None),
-        MS(30_000),
-        "a long outage overflows nothing"
-    );
-}
-
-#[test]
-fn only_a_connection_that_lived_resets_the_backoff() {
-    let mut fake = Fake::new(Transport::WebSocket);
-    assert_eq!(fake.delay(Cause::Lost(lost()), Some(4)), MS(500));
-    assert_eq!(fake.delay(Cause::Lost(lost()), Some(4)), MS(1_000));
-    assert_eq!(fake.delay(Cause::Lost(lost()), Some(5)), MS(500));
-    assert_eq!(fake.delay(Cause::Unreachable(lost()), None), MS(1_000));
-}
-
-#[test]
-fn an_unreachable_server_never_moves_the_ladder() {
-    let mut fake = Fake::new(Transport::Auto);
-    for _ in 0..50 {
-        fake.delay(Cause::Unreachable(lost()), None);
-        assert_eq!(fake.connector.transport(), Transport::WebSocket);
-    }
-    fake.delay(Cause::Passing(lost()), None);
-    fake.delay(Cause::Lost(lost()), Some(1));
-    assert_eq!(fake.connector.transport(), Transport::WebSocket);
-}
-
-#[test]
-fn unfit_rungs_are_left_at_once_down_to_the_last() {
-    let mut fake = Fake::new(Transport::Auto);
-    for expected in [Transport::Sse, Transport::LongPoll, Transport::Poll] {
-        assert_eq!(fake.delay(Cause::Unfit(late()), None), Duration::ZERO);
-        assert_eq!(fake.connector.transport(), expected);
-    }
-    assert_eq!(
-        fake.delay(Cause::Unfit(late()), None),
-        MS(500),
-        "nothing works: from the top, later"
-    );
-    assert_eq!(fake.connector.transport(), Transport::WebSocket);
-}
-
-#[test]
-fn what_never_was_the_server_ends_at_the_last_rung() {
-    let mut fake = Fake::new(Transport::Auto);
-    for _ in 0..3 {
-        fake.delay(Cause::Unfit(foreign()), None);
-    }
-    assert!(matches!(
-        fake.end(Cause::Unfit(foreign()), None, None),
-        Verdict::Fail(Error::Foreign(_))
-    ));
-    let mut fake = Fake::new(Transport::Sse);
-    assert!(matches!(
-        fake.end(Cause::Unfit(foreign()), None, None),
-        Verdict::Fail(Error::Foreign(_))
-    ));
-    let mut fake = Fake::new(Transport::Sse);
-    fake.delay(Cause::Lost(lost()), Some(1));
-    fake.delay(Cause::Unfit(foreign()), None);
-}
-
-#[test]
-fn breaking_twice_unproved_speaks_against_a_rung() {
-    let mut fake = Fake::new(Transport::Auto);
-    fake.delay(Cause::Broken(lost()), None);
-    fake.delay(Cause::Lost(lost()), Some(1));
-    fake.delay(Cause::Broken(lost()), None);
-    assert_eq!(
-        fake.connector.transport(),
-        Transport::WebSocket,
-        "a proof in between clears the record"
-    );
-    fake.delay(Cause::Broken(lost()), None);
-    assert_eq!(fake.connector.transport(), Transport::Sse);
-}
-
-#[test]
-fn the_top_is_tried_again_later() {
-    let mut fake = Fake::new(Transport::Auto);
-    fake.delay(Cause::Unfit(late()), None);
-    fake.delay(Cause::Lost(lost()), Some(599));
-    assert_eq!(fake.connector.transport(), Transport::Sse);
-    fake.delay(Cause::Lost(lost()), Some(1));
-    assert_eq!(fake.connector.transport(), Transport::WebSocket);
-}
-
-#[test]
-fn the_servers_wishes_are_kept_within_reason() {
-    let mut fake = Fake::new(Transport::Auto);
-    assert_eq!(fake.delay(Cause::Asked(MS(1_234)), Some(1)), MS(1_234));
-    assert_eq!(
-        fake.delay(Cause::Asked(MS(86_400_000)), Some(1)),
-        Timings::default().hint_max
-    );
-    let floor = Some(MS(7_000));
-    let Verdict::Retry { delay, .. } = fake.end(Cause::Passing(lost()), None, floor) else {
-        panic!("no retry")
-    };
-    assert_eq!(delay, MS(7_000));
-}
-
-#[test]
-fn at_once_is_no_loop() {
-    let mut fake = Fake::new(Transport::WebSocket);
-    assert_eq!(fake.delay(Cause::AtOnce(lost()), Some(1)), Duration::ZERO);
-    assert_eq!(fake.delay(Cause::AtOnce(lost()), Some(1)), MS(1_000));
-    assert_eq!(fake.delay(Cause::AtOnce(lost()), Some(60)), Duration::ZERO);
-}
-
-#[test]
-fn ends_are_ends() {
-    let mut fake = Fake::new(Transport::Auto);
-    assert!(matches!(
-        fake.end(Cause::AllClosed, Some(1), None),
-        Verdict::Done
-    ));
-    let refusal = Refusal {
-        status: Some(403),
-        ..Refusal::default()
-    };
-    let verdict = fake.end(Cause::Final(refusal.into()), None, None);
-    assert!(matches!(verdict, Verdict::Fail(error) if error.status() == Some(403)));
+    assert_eq!(backoff.next(1.0, None), ms(30_000));
 }

@@ -6,7 +6,7 @@ pub(crate) mod request;
 pub(crate) mod sse;
 pub(crate) mod websocket;
 
-use std::{convert::Infallible, future::Future, time::Duration};
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -16,20 +16,29 @@ use hyper::{
     header::{AUTHORIZATION, HeaderName, HeaderValue},
 };
 use serde::Deserialize;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Instant, timeout, timeout_at},
+};
 
 use crate::{
     Error,
     client::Inner,
-    connector::{Cause, Ended},
-    envelope::{DEFAULT_HEARTBEAT, Frame},
+    connector::Ended,
+    end::{Cause, End},
+    envelope::{DEFAULT_HEARTBEAT, Frame, WireError},
     error::Refusal,
-    event::{State, Transport},
+    event::{Closed, Event, Transport},
     http::{Reuse, refusal, refusal_of},
-    subscription::{Feed, Stop, SubscribeOptions},
+    places::Places,
+    subscription::{SubscribeOptions, lost_right},
 };
 
-const SESSION: HeaderName = HeaderName::from_static("tidings-session");
+pub(crate) const SESSION: HeaderName = HeaderName::from_static("tidings-session");
+
+/// Reports that may wait to be taken: what is read ahead of a slow reader.
+const REPORTS: usize = 4;
 
 /// The answer to `POST /session`.
 #[derive(Deserialize)]
@@ -40,16 +49,98 @@ struct Session {
 /// Reading goes on until something stops it.
 pub(crate) type Followed = Result<Infallible, Stop>;
 
+/// Why a connection need not be read any further.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Nobody takes what is read.
+    Gone,
+    /// What was read ends the connection.
+    End(Cause),
+    /// The server complained about the connection. WebSocket tells by the close code that follows what it means.
+    Complaint(WireError),
+}
+
+/// What an attempt tells.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// The server's first frame came: the transport works.
+    Open,
+    Event(Event),
+    /// The cursor of a poll, behind all events that stand before it.
+    Cursor(Arc<str>),
+    /// What makes this the same client on the next connection, where no greeting says it.
+    Session(HeaderValue),
+    /// Nothing follows.
+    Ended(Ended, Cause),
+}
+
+/// What an attempt begins with.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) transport: Transport,
+    /// The positions of the moment.
+    pub(crate) places: Places,
+    pub(crate) session: Option<HeaderValue>,
+    /// What the first request tells of a move.
+    pub(crate) moved: Option<String>,
+}
+
+/// An attempt at work. It ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) transport: Transport,
+    reports: mpsc::Receiver<Report>,
+    _task: Task<()>,
+}
+
+impl Running {
+    pub(crate) fn start(
+        inner: &Arc<Inner>,
+        options: &Arc<SubscribeOptions>,
+        opening: Opening,
+    ) -> Self {
+        let (sender, reports) = mpsc::channel(REPORTS);
+        let transport = opening.transport;
+        let attempt = Attempt::new(inner.clone(), options.clone(), opening, sender);
+        Self {
+            transport,
+            reports,
+            _task: Task(tokio::spawn(attempt.run())),
+        }
+    }
+
+    /// What it tells next. Dropping the future loses nothing. `None`: it has ended, or panicked.
+    pub(crate) async fn next(&mut self) -> Option<Report> {
+        self.reports.recv().await
+    }
+}
+
+/// A task that ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Task<T>(pub(crate) JoinHandle<T>);
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// One attempt, from the connection to its end.
-pub(crate) struct Attempt<'a> {
-    inner: &'a Inner,
-    options: &'a SubscribeOptions,
+pub(crate) struct Attempt {
+    inner: Arc<Inner>,
+    options: Arc<SubscribeOptions>,
     transport: Transport,
-    feed: &'a mut Feed,
+    /// Where this connection stands; what the reader has, is another matter.
+    places: Places,
+    session: Option<HeaderValue>,
+    moved: Option<String>,
+    reports: mpsc::Sender<Report>,
+    /// Asks, until the first frame, whether the server is well.
+    probe: Option<Task<bool>>,
     /// When the server's first frame came.
     opened: Option<Instant>,
-    /// The transport showed that it works here.
-    proved: bool,
+    /// When its last byte came.
+    heard: Instant,
     heartbeat: Duration,
     /// What was shown last to say who this is.
     authorization: Option<HeaderValue>,
@@ -57,36 +148,40 @@ pub(crate) struct Attempt<'a> {
     floor: Option<Duration>,
 }
 
-impl<'a> Attempt<'a> {
-    pub(crate) fn new(
-        inner: &'a Inner,
-        options: &'a SubscribeOptions,
-        transport: Transport,
-        feed: &'a mut Feed,
+impl Attempt {
+    fn new(
+        inner: Arc<Inner>,
+        options: Arc<SubscribeOptions>,
+        opening: Opening,
+        reports: mpsc::Sender<Report>,
     ) -> Self {
-        let heartbeat = DEFAULT_HEARTBEAT;
         Self {
             inner,
             options,
-            transport,
-            feed,
+            transport: opening.transport,
+            places: opening.places,
+            session: opening.session,
+            moved: opening.moved,
+            reports,
+            probe: None,
             opened: None,
-            proved: false,
-            heartbeat,
+            heard: Instant::now(),
+            heartbeat: DEFAULT_HEARTBEAT,
             authorization: None,
             floor: None,
         }
     }
 
-    /// Reads until the end; `None` if the reader is gone.
-    pub(crate) async fn run(mut self) -> Option<Ended> {
+    /// Reads until the end, and tells it.
+    async fn run(mut self) {
+        self.probe = Some(Task(tokio::spawn(probe_if_mute(self.inner.clone()))));
         let Err(stop) = match self.transport {
             Transport::Auto | Transport::WebSocket => websocket::follow(&mut self).await,
-            Transport::Sse => sse::follow(&mut self).await,
+            Transport::Sse | Transport::SsePost => sse::follow(&mut self).await,
             Transport::LongPoll | Transport::Poll => poll::follow(&mut self).await,
         };
         let cause = match stop {
-            Stop::Gone => return None,
+            Stop::Gone => return,
             Stop::End(cause) => cause,
             Stop::Complaint(complaint) => {
                 let error = complaint.into_error();
@@ -101,17 +196,45 @@ impl<'a> Attempt<'a> {
             Cause::Final(error) if error.is_expired() && self.may_renew() => Cause::AtOnce(error),
             cause => cause,
         };
-        let floor = cause.error().and_then(Error::retry_after).or(self.floor);
-        let lived = self
-            .opened
-            .map(|opened| opened.elapsed())
-            .unwrap_or_default();
-        Some(Ended {
-            cause,
-            lived,
-            proved: self.proved,
+        let ended = self.ended(&cause).await;
+        // Nobody is there to be told.
+        let _ = self.reports.send(Report::Ended(ended, cause)).await;
+    }
+
+    async fn ended(&mut self, cause: &Cause) -> Ended {
+        let end = cause.end();
+        let floor = match cause {
+            Cause::Asked(after) => Some(*after),
+            _ => cause.error().and_then(Error::retry_after).or(self.floor),
+        };
+        Ended {
+            end,
+            lived: self.lived(),
+            heartbeat: self.heartbeat,
             floor,
-        })
+            probe: self.server_is_well(end).await,
+        }
+    }
+
+    /// From the first frame to the last byte.
+    fn lived(&self) -> Option<Duration> {
+        Some(self.heard.saturating_duration_since(self.opened?))
+    }
+
+    /// Whether the server was well while or after this went wrong; asked where it matters.
+    async fn server_is_well(&mut self, end: End) -> bool {
+        let during = self.probe.take();
+        match end {
+            End::Mute => match during {
+                Some(mut probe) if probe.0.is_finished() => (&mut probe.0).await.unwrap_or(false),
+                _ => false,
+            },
+            _ if end.blames().is_some() => {
+                let within = self.inner.timings.first_frame * 2 / 3;
+                timeout(within, self.inner.probe()).await.unwrap_or(false)
+            }
+            _ => false,
+        }
     }
 
     fn may_renew(&self) -> bool {
@@ -126,7 +249,7 @@ impl<'a> Attempt<'a> {
         if let Some(authorization) = &self.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
-        if let Some(session) = &self.feed.session {
+        if let Some(session) = &self.session {
             headers.insert(SESSION, session.clone());
         }
         Ok(())
@@ -146,7 +269,7 @@ impl<'a> Attempt<'a> {
 
     /// Shows the token of now, and learns as which client (`POST /session`).
     async fn ask_for_session(&mut self) -> Result<(), Stop> {
-        let mut request = request::session(self.inner).map_err(|error| self.broke(error))?;
+        let mut request = request::session(&self.inner).map_err(|error| self.broke(error))?;
         self.sign(&mut request).await?;
         let within = self.inner.timings.request;
         let limit = self.inner.limits.max_response;
@@ -158,8 +281,11 @@ impl<'a> Attempt<'a> {
         }
         let session: Session = serde_json::from_slice(&answer.body)
             .map_err(|error| self.broke(Error::Foreign(format!("bad session: {error}"))))?;
-        self.feed.keep_session(Some(&session.session));
-        Ok(())
+        self.keep_session(Some(&session.session));
+        match self.session.clone() {
+            Some(session) => self.report(Report::Session(session)).await,
+            None => Ok(()),
+        }
     }
 
     /// Sends the request that becomes the stream.
@@ -179,14 +305,13 @@ impl<'a> Attempt<'a> {
     /// Takes a frame of a stream.
     async fn frame(&mut self, frame: Result<Frame, String>) -> Result<(), Stop> {
         let frame = frame.map_err(|why| self.broke(Error::Foreign(why)))?;
-        self.proved = true;
         if let Frame::Hello(hello) = &frame {
             self.heartbeat = hello.heartbeat;
         }
         if !matches!(frame, Frame::Error(_)) {
             self.is_open().await?;
         }
-        self.feed.take(frame).await
+        self.take(frame).await
     }
 
     /// The first answer of the server is told once.
@@ -196,7 +321,9 @@ impl<'a> Attempt<'a> {
         }
         self.opened = Some(Instant::now());
         self.inner.identity.accepted();
-        self.feed.tell(State::Open(self.transport)).await
+        self.probe = None;
+        self.heard = Instant::now();
+        self.report(Report::Open).await
     }
 
     /// The moment until which the next sign of life has to come. Taken after the reader took what was there:
@@ -204,24 +331,29 @@ impl<'a> Attempt<'a> {
     fn silence_ends(&self, first_frame_by: Instant) -> Instant {
         match self.opened {
             None => first_frame_by,
-            Some(_) => Instant::now() + self.heartbeat * 2 + self.inner.timings.slack,
+            Some(_) => Instant::now() + self.heartbeat * 2,
         }
     }
 
     /// The next piece of a stream, or the end of it if none comes in time.
-    async fn piece<T>(&self, by: Instant, next: impl Future<Output = T>) -> Result<T, Stop> {
+    async fn piece<T>(&mut self, by: Instant, next: impl Future<Output = T>) -> Result<T, Stop> {
         let started = Instant::now();
-        timeout_at(by, next).await.map_err(|_| {
-            let what = if self.proved {
-                "no sign of life"
-            } else {
-                "no first frame"
-            };
-            self.broke(Error::Timeout {
-                what,
-                after: by.duration_since(started),
-            })
-        })
+        if let Ok(piece) = timeout_at(by, next).await {
+            return Ok(piece);
+        }
+        let what = match self.opened {
+            Some(_) => "no sign of life",
+            None => "no first frame",
+        };
+        Err(self.broke(Error::Timeout {
+            what,
+            after: by.duration_since(started),
+        }))
+    }
+
+    /// The server said something.
+    fn heard(&mut self) {
+        self.heard = Instant::now();
     }
 
     /// What the answer to a stream's request means that is no stream.
@@ -230,14 +362,80 @@ impl<'a> Attempt<'a> {
         self.broke(error)
     }
 
+    /// Takes one frame.
+    async fn take(&mut self, frame: Frame) -> Result<(), Stop> {
+        let event = match frame {
+            Frame::Hello(hello) => {
+                self.keep_session(hello.session.as_deref());
+                Event::Hello(hello)
+            }
+            Frame::Subscribed(_, subscribed) => Event::Subscribed(subscribed),
+            Frame::Unsubscribed(unsubscribed) => Event::Unsubscribed(unsubscribed),
+            Frame::Message(message) => Event::Message(message),
+            Frame::Gap(gap) => Event::Gap(gap),
+            Frame::Skip(skip) => Event::Skip(skip),
+            Frame::Closed(closed) => Event::Closed(closed),
+            Frame::Expiring(within) => Event::Expiring { within },
+            Frame::Reconnect(after) => return Err(Stop::End(Cause::Asked(after))),
+            Frame::Error(error) => return Err(Stop::Complaint(error)),
+            Frame::Other => return Ok(()),
+        };
+        self.pass(event).await
+    }
+
+    async fn pass(&mut self, event: Event) -> Result<(), Stop> {
+        self.places.accept(&event);
+        let refused = lost_right(&event);
+        self.report(Report::Event(event)).await?;
+        match (self.places.all_done(), refused) {
+            (false, _) => Ok(()),
+            (true, None) => Err(Stop::End(Cause::Closed)),
+            (true, Some(error)) => Err(Stop::End(Cause::Final(error))),
+        }
+    }
+
+    /// Takes the cursor of a poll.
+    async fn take_cursor(&mut self, cursor: &str) -> Result<(), Stop> {
+        let cursor: Arc<str> = cursor.into();
+        self.places.take_cursor(&cursor);
+        self.report(Report::Cursor(cursor)).await
+    }
+
+    /// The server said that all channels have ended, without naming each.
+    async fn close_all(&mut self) -> Stop {
+        for channel in self.places.open_channels() {
+            let closed = Closed {
+                channel,
+                position: None,
+            };
+            if let Err(stop) = self.pass(Event::Closed(closed)).await {
+                return stop;
+            }
+        }
+        Stop::End(Cause::Closed)
+    }
+
+    fn keep_session(&mut self, session: Option<&str>) {
+        if let Some(session) = session.and_then(secret) {
+            self.session = Some(session);
+        }
+    }
+
+    async fn report(&mut self, report: Report) -> Result<(), Stop> {
+        self.reports.send(report).await.map_err(|_| Stop::Gone)
+    }
+
     /// What an error means at this moment.
     fn broke(&self, error: Error) -> Stop {
+        let works = self.opened.is_some();
         Stop::End(match error {
             Error::Unreachable(_) => Cause::Unreachable(error),
             Error::Refused(refusal) => self.refused(*refusal),
-            Error::Timeout { .. } | Error::Foreign(_) if !self.proved => Cause::Unfit(error),
-            Error::Lost(_) if !self.proved => Cause::Broken(error),
-            Error::Timeout { .. } | Error::Foreign(_) | Error::Lost(_) => Cause::Lost(error),
+            Error::Timeout { .. } if works => Cause::Silent(error),
+            Error::Timeout { .. } => Cause::Mute(error),
+            Error::Foreign(_) | Error::Lost(_) if works => self.ended_early(error),
+            Error::Foreign(_) => Cause::Blocked(error),
+            Error::Lost(_) => Cause::Broken(error),
             Error::Url(_)
             | Error::Authorities(_)
             | Error::Certificate(_)
@@ -248,6 +446,15 @@ impl<'a> Attempt<'a> {
         })
     }
 
+    /// What it means that a connection that worked broke.
+    fn ended_early(&self, error: Error) -> Cause {
+        let stable = self.inner.timings.stable;
+        match self.lived().is_some_and(|lived| lived >= stable) {
+            true => Cause::Lost(error),
+            false => Cause::Cut(error),
+        }
+    }
+
     /// What a refusal by HTTP status means. With a `code` it is the server's own, else it is something in between.
     fn refused(&self, refusal: Refusal) -> Cause {
         let own = refusal.code.is_some();
@@ -255,13 +462,25 @@ impl<'a> Attempt<'a> {
         match status {
             // The server refuses nothing but a handshake so: it did not arrive as it was sent. If the fault is in
             // the request itself, the next transport is told so.
-            400 | 426 if self.transport == Transport::WebSocket => Cause::Unfit(refusal.into()),
+            400 | 426 if self.transport == Transport::WebSocket => Cause::Blocked(refusal.into()),
             _ if own && !refusal.temporary => Cause::Final(refusal.into()),
             _ if own => Cause::Passing(refusal.into()),
             429 => Cause::Passing(refusal.into()),
-            408 | 502..=504 if self.proved => Cause::Lost(refusal.into()),
-            408 | 502..=504 => Cause::Broken(refusal.into()),
-            _ => Cause::Unfit(refusal.into()),
+            _ if self.opened.is_some() => self.ended_early(refusal.into()),
+            _ => Cause::Blocked(refusal.into()),
         }
     }
+}
+
+/// Asks whether the server is well, unless the first frame comes before.
+async fn probe_if_mute(inner: Arc<Inner>) -> bool {
+    tokio::time::sleep(inner.timings.first_frame / 3).await;
+    inner.probe().await
+}
+
+/// A header that no log shows.
+pub(crate) fn secret(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }

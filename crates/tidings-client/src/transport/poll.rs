@@ -11,13 +11,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep};
 
-use super::{Attempt, Followed, request};
+use super::{Attempt, Followed, Stop, request};
 use crate::{
     Error,
     envelope::parse_text,
     event::Transport,
     http::{Answer, Reuse, refusal, retry_after},
-    subscription::{Join, Stop},
+    subscription::Join,
 };
 
 /// The answer to a poll.
@@ -41,12 +41,12 @@ struct Took {
 }
 
 /// Reads until something stops it.
-pub(super) async fn follow(attempt: &mut Attempt<'_>) -> Followed {
+pub(super) async fn follow(attempt: &mut Attempt) -> Followed {
     let is_long = attempt.transport == Transport::LongPoll;
     let seconds = attempt.options.wait.as_secs().max(1);
     let mut etag = None;
     let mut wait = None;
-    if matches!(attempt.options.join, Join::As(_)) && attempt.feed.session.is_none() {
+    if matches!(attempt.options.join, Join::As(_)) && attempt.session.is_none() {
         // A member is a client, and no answer to a poll says which.
         attempt.ask_for_session().await?;
     }
@@ -54,8 +54,6 @@ pub(super) async fn follow(attempt: &mut Attempt<'_>) -> Followed {
         let started = Instant::now();
         let answer = ask(attempt, wait, etag.as_ref()).await?;
         let took = take(attempt, &answer).await?;
-        // A long poll that was answered at once does not show yet that waiting works.
-        attempt.proved |= wait.is_some() || !is_long;
         if answer.status == StatusCode::OK {
             etag = answer.headers.get(ETAG).cloned();
         }
@@ -70,7 +68,7 @@ pub(super) async fn follow(attempt: &mut Attempt<'_>) -> Followed {
     }
 }
 
-fn pause(attempt: &Attempt<'_>, headers: &HeaderMap) -> Duration {
+fn pause(attempt: &Attempt, headers: &HeaderMap) -> Duration {
     let wished = retry_after(headers)
         .unwrap_or_default()
         .min(attempt.inner.timings.hint_max);
@@ -78,12 +76,14 @@ fn pause(attempt: &Attempt<'_>, headers: &HeaderMap) -> Duration {
 }
 
 async fn ask(
-    attempt: &mut Attempt<'_>,
+    attempt: &mut Attempt,
     wait: Option<u64>,
     etag: Option<&HeaderValue>,
 ) -> Result<Answer, Stop> {
-    let asks = attempt.feed.places.asks();
-    let mut request = request::poll(attempt.inner, &asks, wait, &attempt.options.join)
+    let asks = attempt.places.asks();
+    let moved = attempt.moved.take();
+    let (inner, join) = (&attempt.inner, &attempt.options.join);
+    let mut request = request::poll(inner, &asks, wait, join, moved.as_deref())
         .map_err(|error| attempt.broke(error))?;
     if let Some(etag) = etag.filter(|_| wait.is_none() && request.method() == hyper::Method::GET) {
         request.headers_mut().insert(IF_NONE_MATCH, etag.clone());
@@ -104,13 +104,14 @@ async fn ask(
         .exchange(request, reuse, within, limit)
         .await;
     let answer = answer.map_err(|error| attempt.broke(error))?;
+    attempt.heard();
     if matches!(answer.status, StatusCode::OK | StatusCode::NOT_MODIFIED) {
         return Ok(answer);
     }
     Err(attempt.broke(refusal(&answer)))
 }
 
-async fn take(attempt: &mut Attempt<'_>, answer: &Answer) -> Result<Took, Stop> {
+async fn take(attempt: &mut Attempt, answer: &Answer) -> Result<Took, Stop> {
     if answer.status == StatusCode::NOT_MODIFIED {
         attempt.is_open().await?;
         return Ok(Took {
@@ -123,11 +124,11 @@ async fn take(attempt: &mut Attempt<'_>, answer: &Answer) -> Result<Took, Stop> 
     attempt.is_open().await?;
     for message in &parsed.messages {
         let frame = parse_text(message.get()).map_err(|why| attempt.broke(Error::Foreign(why)))?;
-        attempt.feed.take(frame).await?;
+        attempt.take(frame).await?;
     }
-    attempt.feed.take_cursor(&parsed.cursor).await?;
+    attempt.take_cursor(&parsed.cursor).await?;
     if parsed.closed {
-        return Err(attempt.feed.close_all().await);
+        return Err(attempt.close_all().await);
     }
     Ok(Took {
         empty: parsed.messages.is_empty(),

@@ -24,9 +24,11 @@ const MAX_TARGET: usize = 2_000;
 /// Messages in one answer to a poll, the most that the protocol allows.
 const POLL_LIMIT: u32 = 1_000;
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Read<'a> {
     channels: Vec<Channel<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transport: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     wait: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,7 +38,7 @@ struct Read<'a> {
 }
 
 /// The fields that make the reader a member of its channels.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Member<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     join: Option<bool>,
@@ -146,16 +148,31 @@ fn places(target: Target, asks: &[Ask]) -> Option<Target> {
         })
 }
 
-/// A stream's request; its `Accept` is the caller's.
+/// The request of an SSE stream.
 pub(super) fn stream(
     inner: &Inner,
     asks: &[Ask],
     join: &Join,
+    moved: Option<&str>,
 ) -> Result<Request<Full<Bytes>>, Error> {
     match target(asks, join) {
-        Some(target) => get(inner, target),
-        None => read(inner, body(asks, None, None, join)),
+        Some(target) => get(inner, telling(target, moved)),
+        None => posted_stream(inner, asks, join, moved),
     }
+}
+
+/// The same as the answer to a `POST`.
+pub(super) fn posted_stream(
+    inner: &Inner,
+    asks: &[Ask],
+    join: &Join,
+    moved: Option<&str>,
+) -> Result<Request<Full<Bytes>>, Error> {
+    let asked = Read {
+        transport: Some("sse"),
+        ..asked(asks, join)
+    };
+    read(inner, &asked, moved)
 }
 
 /// A poll's request, with the seconds to wait.
@@ -164,18 +181,30 @@ pub(super) fn poll(
     asks: &[Ask],
     wait: Option<u64>,
     join: &Join,
+    moved: Option<&str>,
 ) -> Result<Request<Full<Bytes>>, Error> {
     let Some(target) = target(asks, join) else {
-        return read(inner, body(asks, wait, Some(POLL_LIMIT), join));
+        let asked = Read {
+            wait,
+            limit: Some(POLL_LIMIT),
+            ..asked(asks, join)
+        };
+        return read(inner, &asked, moved);
     };
     let target = target.with("limit", &POLL_LIMIT.to_string());
-    get(
-        inner,
-        match wait {
-            Some(seconds) => target.with("wait", &seconds.to_string()),
-            None => target,
-        },
-    )
+    let target = match wait {
+        Some(seconds) => target.with("wait", &seconds.to_string()),
+        None => target,
+    };
+    get(inner, telling(target, moved))
+}
+
+/// Tells the server that this transport is not the one of before, and why.
+pub(super) fn telling(target: Target, moved: Option<&str>) -> Target {
+    match moved {
+        Some(moved) => target.with("_moved", moved),
+        None => target,
+    }
 }
 
 pub(super) fn get(inner: &Inner, target: Target) -> Result<Request<Full<Bytes>>, Error> {
@@ -191,31 +220,34 @@ pub(super) fn session(inner: &Inner) -> Result<Request<Full<Bytes>>, Error> {
     Ok(request)
 }
 
-fn read(inner: &Inner, body: Vec<u8>) -> Result<Request<Full<Bytes>>, Error> {
-    let mut request = Request::new(Full::new(body.into()));
+fn read(
+    inner: &Inner,
+    asked: &Read<'_>,
+    moved: Option<&str>,
+) -> Result<Request<Full<Bytes>>, Error> {
+    let mut request = Request::new(Full::new(body(asked).into()));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = inner.endpoint.uri(Target::path("/read"))?;
+    *request.uri_mut() = inner.endpoint.uri(telling(Target::path("/read"), moved))?;
     request
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(request)
 }
 
-fn body(asks: &[Ask], wait: Option<u64>, limit: Option<u32>, join: &Join) -> Vec<u8> {
-    let channels = asks
-        .iter()
-        .map(|ask| Channel {
-            name: &ask.name,
-            place: (&ask.after).into(),
-        })
-        .collect();
-    serde_json::to_vec(&Read {
-        channels,
-        wait,
-        limit,
+fn asked<'a>(asks: &'a [Ask], join: &'a Join) -> Read<'a> {
+    let channel = |ask: &'a Ask| Channel {
+        name: &ask.name,
+        place: (&ask.after).into(),
+    };
+    Read {
+        channels: asks.iter().map(channel).collect(),
         member: join.into(),
-    })
-    .expect("strings and numbers are serialisable")
+        ..Read::default()
+    }
+}
+
+fn body(asked: &Read<'_>) -> Vec<u8> {
+    serde_json::to_vec(asked).expect("strings and numbers are serialisable")
 }
 
 /// The command that adds a channel to a WebSocket.
@@ -289,7 +321,11 @@ mod tests {
         assert_eq!(of(&asks), None);
         let expected = r#"{"channels":[{"name":"a","after":"k-1"},{"name":"방","last":9}],"wait":30,"limit":1000}"#;
         assert_eq!(
-            body(&asks, Some(30), Some(1_000), &Join::No),
+            body(&Read {
+                wait: Some(30),
+                limit: Some(1_000),
+                ..asked(&asks, &Join::No)
+            }),
             expected.as_bytes()
         );
         let many: Vec<Ask> = (0..300)
@@ -297,7 +333,7 @@ mod tests {
             .collect();
         assert_eq!(of(&many), None);
         assert!(
-            !body(&many, None, None, &Join::No)
+            !body(&asked(&many, &Join::No))
                 .windows(4)
                 .any(|word| word == b"wait")
         );
@@ -324,6 +360,6 @@ mod tests {
         assert_eq!(target(&[ask("a", "k-1")], &join), Some(expected));
         let end = r#","join":true,"info":{"name":"앨리스"}}"#;
         assert!(subscribe(1, &ask("a", "k-1"), &join).ends_with(end));
-        assert!(body(&[ask("a", "k-1")], None, None, &join).ends_with(end.as_bytes()));
+        assert!(body(&asked(&[ask("a", "k-1")], &join)).ends_with(end.as_bytes()));
     }
 }

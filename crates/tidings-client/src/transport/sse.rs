@@ -1,4 +1,4 @@
-//! Reading over Server-Sent Events. It resumes by its own positions in the request, not by `Last-Event-ID`: they
+//! Reading over Server-Sent Events, asked for by `GET` or by `POST`. It resumes by its own positions in the request, not by `Last-Event-ID`: they
 //! are exact on any number of channels. What the bytes of the stream mean is `sse_parser`'s, what the events
 //! mean is `envelope`'s.
 
@@ -10,22 +10,27 @@ use hyper::{
 };
 use tokio::time::Instant;
 
-use super::{Attempt, Followed, request};
+use super::{Attempt, Followed, Stop, request};
 use crate::{
     Error,
     envelope::{Frame, parse_text},
+    event::Transport,
     http::{chain, media_type},
     sse_parser::{Item, SseParser},
-    subscription::Stop,
 };
 
 const EVENT_STREAM: &str = "text/event-stream";
 
 /// Reads until something stops it.
-pub(super) async fn follow(attempt: &mut Attempt<'_>) -> Followed {
-    let asks = attempt.feed.places.asks();
-    let mut request = request::stream(attempt.inner, &asks, &attempt.options.join)
-        .map_err(|error| attempt.broke(error))?;
+pub(super) async fn follow(attempt: &mut Attempt) -> Followed {
+    let asks = attempt.places.asks();
+    let moved = attempt.moved.take();
+    let (inner, join) = (&attempt.inner, &attempt.options.join);
+    let request = match attempt.transport {
+        Transport::SsePost => request::posted_stream(inner, &asks, join, moved.as_deref()),
+        _ => request::stream(inner, &asks, join, moved.as_deref()),
+    };
+    let mut request = request.map_err(|error| attempt.broke(error))?;
     request
         .headers_mut()
         .insert(ACCEPT, HeaderValue::from_static(EVENT_STREAM));
@@ -34,7 +39,7 @@ pub(super) async fn follow(attempt: &mut Attempt<'_>) -> Followed {
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let (response, first_frame_by) = attempt.open(request).await?;
     if response.status() == StatusCode::NO_CONTENT {
-        return Err(attempt.feed.close_all().await);
+        return Err(attempt.close_all().await);
     }
     if response.status() != StatusCode::OK {
         return Err(attempt.not_a_stream(response).await);
@@ -49,7 +54,7 @@ pub(super) async fn follow(attempt: &mut Attempt<'_>) -> Followed {
 }
 
 async fn read(
-    attempt: &mut Attempt<'_>,
+    attempt: &mut Attempt,
     response: Response<Incoming>,
     first_frame_by: Instant,
 ) -> Followed {
@@ -65,6 +70,7 @@ async fn read(
             // Trailers mean nothing here.
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
         };
+        attempt.heard();
         let fed = parser.feed(&piece, &mut items);
         for item in items.drain(..) {
             take(attempt, item).await?;
@@ -78,7 +84,7 @@ async fn read(
     }
 }
 
-async fn take(attempt: &mut Attempt<'_>, item: Item) -> Result<(), Stop> {
+async fn take(attempt: &mut Attempt, item: Item) -> Result<(), Stop> {
     match item {
         Item::Retry(delay) => attempt.floor = Some(delay),
         // The envelope says all that the names of the events say.
@@ -95,7 +101,7 @@ async fn take(attempt: &mut Attempt<'_>, item: Item) -> Result<(), Stop> {
 
 /// Shows a newer token for the stream that is open (`POST /session`). That it was not taken shows when the old one
 /// has ended.
-async fn renew(attempt: &mut Attempt<'_>) {
+async fn renew(attempt: &mut Attempt) {
     if attempt.renewed().await.is_some() {
         let _ = attempt.ask_for_session().await;
     }

@@ -28,17 +28,16 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{Attempt, Followed, request};
+use super::{Attempt, Followed, Stop, request};
 use crate::{
     Error,
-    connector::Cause,
+    end::Cause,
     endpoint::Target,
     envelope::{Frame, WireError, parse_binary, parse_text},
     error::Refusal,
     http::chain,
     identity::token_of,
     places::Ask,
-    subscription::Stop,
 };
 
 /// Enough for many small messages in one read; the default is 128 KiB.
@@ -53,15 +52,16 @@ const FAREWELL: Duration = Duration::from_secs(1);
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Reads until something stops it.
-pub(super) async fn follow(attempt: &mut Attempt<'_>) -> Followed {
-    let asks = attempt.feed.places.asks();
+pub(super) async fn follow(attempt: &mut Attempt) -> Followed {
+    let asks = attempt.places.asks();
     let (target, commands) = match request::target(&asks, &attempt.options.join) {
         Some(target) => (target, Commands::default()),
         None => (Target::path("/channels"), Commands::new(asks)),
     };
+    let target = request::telling(target, attempt.moved.take().as_deref());
     let (mut socket, first_frame_by) = shake_hands(attempt, target).await?;
     let followed = read(attempt, &mut socket, commands, first_frame_by).await;
-    if let Err(Stop::End(Cause::AllClosed | Cause::Asked(_))) = &followed {
+    if let Err(Stop::End(Cause::Closed | Cause::Asked(_))) = &followed {
         let frame = CloseFrame {
             code: CloseCode::Normal,
             reason: "".into(),
@@ -72,9 +72,9 @@ pub(super) async fn follow(attempt: &mut Attempt<'_>) -> Followed {
 }
 
 /// The opening handshake (RFC 6455, section 4.1).
-async fn shake_hands(attempt: &mut Attempt<'_>, target: Target) -> Result<(Socket, Instant), Stop> {
+async fn shake_hands(attempt: &mut Attempt, target: Target) -> Result<(Socket, Instant), Stop> {
     let key = generate_key();
-    let mut request = request::get(attempt.inner, target).map_err(|error| attempt.broke(error))?;
+    let mut request = request::get(&attempt.inner, target).map_err(|error| attempt.broke(error))?;
     let headers = request.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -124,7 +124,7 @@ fn accepts(response: &Response<Incoming>, key: &str) -> bool {
 }
 
 async fn read(
-    attempt: &mut Attempt<'_>,
+    attempt: &mut Attempt,
     socket: &mut Socket,
     mut commands: Commands,
     first_frame_by: Instant,
@@ -132,10 +132,18 @@ async fn read(
     let mut complaint = None;
     loop {
         let by = attempt.silence_ends(first_frame_by);
-        let frame = match attempt.piece(by, socket.next()).await? {
+        let piece = attempt.piece(by, socket.next()).await?;
+        if matches!(piece, Some(Ok(_))) {
+            attempt.heard();
+        }
+        let frame = match piece {
             Some(Ok(Message::Text(text))) => parse_text(&text),
             Some(Ok(Message::Binary(bytes))) => parse_binary(&bytes),
-            Some(Ok(Message::Close(close))) => return Err(closed(close.as_ref(), complaint)),
+            Some(Ok(Message::Close(Some(close)))) => return Err(closed(&close, complaint)),
+            Some(Ok(Message::Close(None))) => {
+                let error = Error::Lost("the connection was closed without a code".into());
+                return Err(attempt.broke(error));
+            }
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
             Some(Err(error)) => return Err(broke(attempt, error)),
             None => return Err(attempt.broke(Error::Lost("the connection ended".into()))),
@@ -155,7 +163,7 @@ async fn read(
     }
 }
 
-fn broke(attempt: &Attempt<'_>, error: tungstenite::Error) -> Stop {
+fn broke(attempt: &Attempt, error: tungstenite::Error) -> Stop {
     attempt.broke(match error {
         tungstenite::Error::Capacity(_) => Error::TooLarge {
             what: "a message",
@@ -166,15 +174,13 @@ fn broke(attempt: &Attempt<'_>, error: tungstenite::Error) -> Stop {
 }
 
 /// What a close code means.
-fn closed(close: Option<&CloseFrame>, complaint: Option<WireError>) -> Stop {
-    let code = close.map(|close| u16::from(close.code));
-    let is_final = matches!(code, Some(1000 | 1002 | 1003 | 1007..=1009 | 4000..=4099));
-    let reason = close
-        .map(|close| close.reason.to_string())
-        .filter(|reason| !reason.is_empty());
+fn closed(close: &CloseFrame, complaint: Option<WireError>) -> Stop {
+    let code = u16::from(close.code);
+    let is_final = matches!(code, 1000 | 1002 | 1003 | 1007..=1009 | 4000..=4099);
+    let reason = Some(close.reason.to_string()).filter(|reason| !reason.is_empty());
     let complaint = complaint.unwrap_or_default();
     let error = Error::from(Refusal {
-        close_code: code,
+        close_code: Some(code),
         code: complaint.code,
         detail: complaint.message.or(reason),
         retry_after: complaint.retry,
@@ -183,7 +189,7 @@ fn closed(close: Option<&CloseFrame>, complaint: Option<WireError>) -> Stop {
     });
     Stop::End(match code {
         _ if is_final => Cause::Final(error),
-        Some(4200..=4299) => Cause::AtOnce(error),
+        4200..=4299 => Cause::AtOnce(error),
         _ => Cause::Passing(error),
     })
 }
@@ -221,7 +227,7 @@ impl Commands {
     /// Shows a newer token.
     async fn show(
         &mut self,
-        attempt: &Attempt<'_>,
+        attempt: &Attempt,
         socket: &mut Socket,
         authorization: &HeaderValue,
     ) -> Result<(), Stop> {
@@ -234,7 +240,7 @@ impl Commands {
     }
 
     /// Sends as many as may wait for an answer.
-    async fn send(&mut self, attempt: &Attempt<'_>, socket: &mut Socket) -> Result<(), Stop> {
+    async fn send(&mut self, attempt: &Attempt, socket: &mut Socket) -> Result<(), Stop> {
         while self.unanswered.len() < COMMANDS_AT_A_TIME
             && let Some(ask) = self.to_send.pop_front()
         {
@@ -247,7 +253,7 @@ impl Commands {
     }
 }
 
-async fn say(attempt: &Attempt<'_>, socket: &mut Socket, command: String) -> Result<(), Stop> {
+async fn say(attempt: &Attempt, socket: &mut Socket, command: String) -> Result<(), Stop> {
     let within = attempt.inner.timings.request;
     match timeout(within, socket.send(Message::text(command))).await {
         Ok(sent) => sent.map_err(|error| broke(attempt, error)),
@@ -267,7 +273,7 @@ mod tests {
             code: code.into(),
             reason: "왜냐하면".into(),
         };
-        match closed(Some(&close), None) {
+        match closed(&close, None) {
             Stop::End(cause) => cause,
             other => panic!("{other:?}"),
         }
@@ -287,7 +293,6 @@ mod tests {
         for code in [4200, 4299] {
             assert!(matches!(cause(code), Cause::AtOnce(_)), "{code}");
         }
-        assert!(matches!(closed(None, None), Stop::End(Cause::Passing(_))));
     }
 
     #[test]
@@ -301,7 +306,7 @@ mod tests {
             code: 4003.into(),
             reason: "".into(),
         };
-        let Stop::End(Cause::Final(error)) = closed(Some(&close), Some(complaint)) else {
+        let Stop::End(Cause::Final(error)) = closed(&close, Some(complaint)) else {
             panic!("not final")
         };
         assert_eq!(

@@ -63,14 +63,19 @@ impl Server {
             .expect("a subscription")
     }
 
-    /// The next connection with its first request.
+    /// The next connection with its first request. Whoever asks meanwhile is told that the server is well.
     pub async fn request(&self) -> (Peer, Request) {
-        let (stream, _) = soon("a connection", self.listener.accept())
-            .await
-            .expect("a connection");
-        let mut peer = Peer { stream };
-        let request = peer.request().await;
-        (peer, request)
+        loop {
+            let (stream, _) = soon("a connection", self.listener.accept())
+                .await
+                .expect("a connection");
+            let mut peer = Peer { stream };
+            let request = peer.request().await;
+            if request.line != "GET /healthz HTTP/1.1" {
+                return (peer, request);
+            }
+            peer.answer("200 OK", "connection: close\r\n", "ok\n").await;
+        }
     }
 }
 
@@ -82,7 +87,6 @@ pub fn short() -> Timings {
         publish: Duration::from_secs(5),
         backoff_first: Duration::from_millis(5),
         backoff_max: Duration::from_millis(50),
-        slack: Duration::from_millis(50),
         ..Timings::default()
     }
 }

@@ -330,7 +330,8 @@ pub struct SubscribeArgs {
     /// Where and who
     #[command(flatten)]
     pub target: Target,
-    /// The way to read: auto, websocket, sse, long-poll, poll
+    /// The way to read: auto, or one of websocket, sse, sse-post, long-poll, poll; auto goes down these as far as the
+    /// network needs, and up again when it can
     #[arg(long, value_name = "TRANSPORT", default_value = "auto")]
     pub transport: Transport,
     /// Where to start: earliest, now, or after a cursor; once for all channels or once for each in their order [default: now]

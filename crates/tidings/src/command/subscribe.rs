@@ -251,6 +251,9 @@ impl Printer {
             Event::State(State::Waiting { reason, delay }) => {
                 format!("{reason}; trying again in {:.1} s", delay.as_secs_f64())
             }
+            Event::State(State::Moved { from, to, reason }) => {
+                format!("from {from} to {to}: {reason}")
+            }
             _ => return,
         };
         complain(harmless(&text));
