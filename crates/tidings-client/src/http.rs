@@ -19,7 +19,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::{
-    Error,
+    Error, codes,
     dialer::Dialer,
     error::{Refusal, is_temporary_status},
 };
@@ -231,13 +231,14 @@ pub(crate) fn refusal(answer: &Answer) -> Error {
     } else {
         Problem::default()
     };
+    let known = problem.code.as_deref().and_then(codes::is_temporary);
     Error::from(Refusal {
         status: Some(status.as_u16()),
         close_code: None,
         code: problem.code,
         detail: problem.detail.or(problem.title),
         retry_after: retry_after(&answer.headers),
-        temporary: is_temporary_status(status.as_u16()),
+        temporary: known.unwrap_or_else(|| is_temporary_status(status.as_u16())),
     })
 }
 

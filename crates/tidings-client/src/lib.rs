@@ -39,6 +39,7 @@
 //! that could not be published.
 
 mod client;
+mod codes;
 mod connector;
 mod dialer;
 mod end;

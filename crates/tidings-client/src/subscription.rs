@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::{
     Error,
     client::Inner,
+    codes,
     envelope::WireError,
     error::Refusal,
     event::{Event, Position, State, Transport, Unsubscribed},
@@ -197,11 +198,12 @@ pub(crate) fn lost_right(event: &Event) -> Option<Error> {
 impl WireError {
     /// The complaint as an error of its own.
     pub(crate) fn into_error(self) -> Error {
+        let known = self.code.as_deref().and_then(codes::is_temporary);
         Error::from(Refusal {
             code: self.code,
             detail: self.message,
             retry_after: self.retry,
-            temporary: self.temporary.unwrap_or(true),
+            temporary: known.or(self.temporary).unwrap_or(true),
             ..Refusal::default()
         })
     }

@@ -30,7 +30,7 @@ use tokio_tungstenite::{
 
 use super::{Attempt, Followed, Stop, request};
 use crate::{
-    Error,
+    Error, codes,
     end::Cause,
     endpoint::Target,
     envelope::{Frame, WireError, parse_binary, parse_text},
@@ -176,7 +176,7 @@ fn broke(attempt: &Attempt, error: tungstenite::Error) -> Stop {
 /// What a close code means.
 fn closed(close: &CloseFrame, complaint: Option<WireError>) -> Stop {
     let code = u16::from(close.code);
-    let is_final = matches!(code, 1000 | 1002 | 1003 | 1007..=1009 | 4000..=4099);
+    let is_final = codes::is_final_close(code);
     let reason = Some(close.reason.to_string()).filter(|reason| !reason.is_empty());
     let complaint = complaint.unwrap_or_default();
     let error = Error::from(Refusal {
@@ -189,7 +189,7 @@ fn closed(close: &CloseFrame, complaint: Option<WireError>) -> Stop {
     });
     Stop::End(match code {
         _ if is_final => Cause::Final(error),
-        4200..=4299 => Cause::AtOnce(error),
+        _ if codes::is_close_at_once(code) => Cause::AtOnce(error),
         _ => Cause::Passing(error),
     })
 }
