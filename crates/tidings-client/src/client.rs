@@ -6,6 +6,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use http_body_util::Full;
 use hyper::{Request, StatusCode, header::HeaderValue};
 use rustls::RootCertStore;
+use tokio::sync::Mutex;
 
 use crate::{
     Error,
@@ -13,6 +14,8 @@ use crate::{
     endpoint::Endpoint,
     http::{Http, Reuse},
     identity::{Identity, Tokens},
+    inbox::Desk,
+    outgoing::Outgoing,
     publish::Keys,
     subscription::{SubscribeOptions, Subscription},
     tls,
@@ -28,8 +31,11 @@ pub struct Timings {
     pub first_frame: Duration,
     /// A publish, or a poll beyond its `wait`. Default 10 s.
     pub request: Duration,
-    /// A publish with all its retries. Default 30 s.
+    /// A publish with all its retries, while it waits for a server that is away, too. Default 4 min.
     pub publish: Duration,
+    /// A message that was sent and not answered is sent again no later than this. The server forgets keys after 5 min.
+    /// Default 4 min.
+    pub unknown_outcome: Duration,
     /// Ceiling of the first delay before another attempt; it doubles from there. Default 500 ms.
     pub backoff_first: Duration,
     /// Ceiling of all such delays. Default 30 s.
@@ -53,7 +59,8 @@ impl Default for Timings {
             connect: Duration::from_secs(10),
             first_frame: Duration::from_secs(3),
             request: Duration::from_secs(10),
-            publish: Duration::from_secs(30),
+            publish: Duration::from_secs(240),
+            unknown_outcome: Duration::from_secs(240),
             backoff_first: Duration::from_millis(500),
             backoff_max: Duration::from_secs(30),
             stable: Duration::from_secs(5),
@@ -72,8 +79,10 @@ pub struct Limits {
     pub max_message: usize,
     /// The largest answer to a poll or a publish, in bytes. Default 16 MiB.
     pub max_response: usize,
-    /// Attempts of one publish; 1 means no retry. Default 5.
+    /// Attempts of one publish; 1 means no retry. Default: as many as fit into [`Timings::publish`].
     pub publish_attempts: u32,
+    /// Messages that may wait while the server is away. Default 100.
+    pub queue: usize,
 }
 
 impl Default for Limits {
@@ -81,7 +90,8 @@ impl Default for Limits {
         Self {
             max_message: 8 << 20,
             max_response: 16 << 20,
-            publish_attempts: 5,
+            publish_attempts: u32::MAX,
+            queue: 100,
         }
     }
 }
@@ -90,6 +100,8 @@ impl Default for Limits {
 #[derive(Clone, Debug)]
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
+    /// Where replies come. It keeps `inner`, and so stands beside it.
+    pub(crate) desk: Arc<Mutex<Option<Arc<Desk>>>>,
 }
 
 /// What all parts of a client share.
@@ -101,6 +113,7 @@ pub(crate) struct Inner {
     pub(crate) limits: Limits,
     pub(crate) keys: Keys,
     pub(crate) identity: Identity,
+    pub(crate) outgoing: Outgoing,
 }
 
 impl Inner {
@@ -159,7 +172,7 @@ impl Client {
         channels: &[&str],
         options: SubscribeOptions,
     ) -> Result<Subscription, Error> {
-        Subscription::start(self.inner.clone(), channels, options)
+        Subscription::start(self.inner.clone(), channels, options, None)
     }
 }
 
@@ -259,9 +272,11 @@ impl ClientBuilder {
             limits: self.limits,
             keys,
             identity,
+            outgoing: Outgoing::default(),
         };
         Ok(Client {
             inner: Arc::new(inner),
+            desk: Arc::default(),
         })
     }
 }

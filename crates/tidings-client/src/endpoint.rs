@@ -109,6 +109,18 @@ impl Target {
         }
     }
 
+    /// Who is in a channel.
+    pub(crate) fn presence(name: &str) -> Self {
+        let mut target = Self::channel(name);
+        match target.has_query {
+            true => Self::path("/presence").with("name", name),
+            false => {
+                target.text.push_str("/presence");
+                target
+            }
+        }
+    }
+
     /// The same with one more parameter.
     #[must_use]
     pub(crate) fn with(mut self, key: &str, value: &str) -> Self {

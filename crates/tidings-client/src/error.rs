@@ -51,6 +51,18 @@ pub enum Error {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// The server is away, and as many messages as may ([`crate::Limits::queue`]) wait for it.
+    #[error("queue_full: {limit} messages wait for the server already")]
+    QueueFull {
+        /// How many may wait.
+        limit: usize,
+    },
+    /// The message was sent and not answered, for so long that sending it again might double it.
+    #[error("unknown_outcome: sent and not answered, nobody knows whether it was published")]
+    UnknownOutcome,
+    /// Who answered a request ([`crate::Recipient::request`]) answered with an error, which this is.
+    #[error("the request was answered with an error: {0}")]
+    Declined(String),
     /// The server, or something in between, answered with a refusal.
     #[error("{0}")]
     Refused(Box<Refusal>),
@@ -175,7 +187,10 @@ impl Error {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Lost(_) | Self::Timeout { .. } => true,
+            Self::Unreachable(_)
+            | Self::Lost(_)
+            | Self::Timeout { .. }
+            | Self::QueueFull { .. } => true,
             Self::Refused(refusal) => refusal.temporary,
             _ => false,
         }

@@ -28,6 +28,12 @@
 //! [`Start::Cursors`] goes on from there, in another process or years later: what the server no longer retains
 //! is told as a gap.
 //!
+//! The transport is left for a worse one only for what speaks against it while the server is well, and better ones are
+//! tried again beside the connection that stands: `docs/clients.md` has the rules. [`State::Moved`] tells of it.
+//!
+//! [`Client::presence`] says who is in a channel, [`Client::user`] and [`Client::peer`] send to somebody and ask for a
+//! reply.
+//!
 //! `https://` is TLS 1.2 or 1.3: the server's certificate has to come from an authority that this machine trusts, or
 //! from one given to [`ClientBuilder::authorities`].
 //!
@@ -35,8 +41,8 @@
 //! tokens end and others can be had. A subscription is one client to the server for as long as it lives, whatever
 //! connection and transport it is on.
 //!
-//! What it deliberately does not do: TLS without looking at the certificate, redirects, cookies, queueing of messages
-//! that could not be published.
+//! What it deliberately does not do: TLS without looking at the certificate, redirects, cookies, messages that outlive
+//! the process.
 
 mod client;
 mod codes;
@@ -49,9 +55,13 @@ mod error;
 mod event;
 mod http;
 mod identity;
+mod inbox;
+mod outgoing;
 mod overlap;
 mod places;
+mod presence;
 mod publish;
+mod query;
 mod sse_parser;
 mod subscription;
 mod supervisor;
@@ -65,6 +75,8 @@ pub use event::{
     Closed, Event, Gap, GapReason, Hello, Message, NotAPosition, Payload, Position, Resumed,
     Sender, Skip, State, Subscribed, Transport, UnknownTransport, Unsubscribed,
 };
+pub use inbox::{Recipient, Request};
 pub use places::Start;
+pub use presence::{Member, Presence, PresenceEvent};
 pub use publish::{Publish, Receipt};
 pub use subscription::{Join, SubscribeOptions, Subscription};

@@ -1,5 +1,5 @@
-//! Publishing one message over HTTP, with retries that cannot double it. It does not queue: a publish is an
-//! awaited request, and what fails is the caller's to keep.
+//! Publishing one message over HTTP, with retries that cannot double it. Messages of a channel go one after another,
+//! and wait while the server is away, a bounded number of them for a bounded time; what fails is the caller's to keep.
 
 use std::{
     fmt,
@@ -24,6 +24,7 @@ use crate::{
     endpoint::Target,
     event::Position,
     http::{Answer, Reuse, refusal},
+    transport::SESSION,
 };
 
 /// A message to publish.
@@ -171,55 +172,128 @@ impl Keys {
         }
     }
 
-    fn next(&self) -> String {
+    /// A text that no other client makes.
+    pub(crate) fn next(&self) -> String {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         format!("{:016x}{:016x}-{count:x}", self.prefix[0], self.prefix[1])
     }
 }
 
 impl Client {
-    /// Publishes one message and waits until the server holds it. A passing failure is tried again under one
-    /// idempotency key (at most [`crate::Limits::publish_attempts`] times and [`crate::Timings::publish`] long),
-    /// so that a retry never doubles the message. A failure that is returned says nothing about whether the
-    /// server got it; publishing again with the same [`Publish::key`] settles it.
+    /// Publishes one message and waits until the server holds it. Messages of one channel go in the order in which this
+    /// was called. A passing failure is tried again under one idempotency key for [`crate::Timings::publish`], so that a
+    /// retry never doubles the message; an ephemeral message is sent once and does not wait. A failure that is returned
+    /// says nothing about whether the server got it; publishing again with the same [`Publish::key`] settles it.
     ///
     /// # Errors
     ///
     /// [`Error::Refused`] with the server's `code`, [`Error::Unreachable`], [`Error::Lost`], [`Error::Timeout`],
-    /// [`Error::Argument`] for a key or content type that is no header value, [`Error::Token`], [`Error::Foreign`].
+    /// [`Error::QueueFull`], [`Error::UnknownOutcome`], [`Error::Argument`] for a key or content type that is no header
+    /// value, [`Error::Token`], [`Error::Foreign`].
     pub async fn publish(&self, channel: &str, publish: Publish) -> Result<Receipt, Error> {
-        let inner = &*self.inner;
-        let attempts = inner.limits.publish_attempts.max(1);
-        let key = publish
-            .key
-            .clone()
-            .or_else(|| (attempts > 1).then(|| inner.keys.next()));
-        let uri = inner.endpoint.uri(target(channel, &publish))?;
-        let deadline = Instant::now() + inner.timings.publish;
-        let mut backoff = Backoff::new(inner.timings.backoff_first, inner.timings.backoff_max);
-        let mut attempt = 1;
+        self.inner.publish(channel, publish, None).await
+    }
+}
+
+impl Inner {
+    /// The same, as the client of a session.
+    pub(crate) async fn publish(
+        &self,
+        channel: &str,
+        publish: Publish,
+        session: Option<&HeaderValue>,
+    ) -> Result<Receipt, Error> {
+        let uri = self.endpoint.uri(target(channel, &publish))?;
+        let may_retry = self.limits.publish_attempts > 1 && !publish.ephemeral;
+        let key = publish.key.clone();
+        let key = key.or_else(|| may_retry.then(|| self.keys.next()));
+        let mut template = request(&uri, &publish, key.as_deref())?;
+        if let Some(session) = session {
+            template.headers_mut().insert(SESSION, session.clone());
+        }
+        if publish.ephemeral {
+            return Delivery::new(self, 1).run(&template).await;
+        }
+        let _turn = self.outgoing.turn(channel, self.limits.queue).await?;
+        let attempts = match key {
+            Some(_) => self.limits.publish_attempts.max(1),
+            None => 1,
+        };
+        Delivery::new(self, attempts).run(&template).await
+    }
+}
+
+/// One message on its way.
+struct Delivery<'a> {
+    inner: &'a Inner,
+    /// Attempts that are left.
+    attempts: u32,
+    backoff: Backoff,
+    deadline: Instant,
+    /// When something was sent that was not answered.
+    unanswered: Option<Instant>,
+}
+
+impl<'a> Delivery<'a> {
+    fn new(inner: &'a Inner, attempts: u32) -> Self {
+        let timings = &inner.timings;
+        Self {
+            inner,
+            attempts,
+            backoff: Backoff::new(timings.backoff_first, timings.backoff_max),
+            deadline: Instant::now() + timings.publish,
+            unanswered: None,
+        }
+    }
+
+    /// Sends until it is answered, or not worth another attempt.
+    async fn run(mut self, template: &Request<Full<Bytes>>) -> Result<Receipt, Error> {
         loop {
-            let mut request = request(&uri, &publish, key.as_deref())?;
-            let authorization = inner.identity.authorization().await?;
+            let mut request = template.clone();
+            let authorization = self.inner.identity.authorization().await?;
             if let Some(authorization) = &authorization {
-                request
-                    .headers_mut()
-                    .insert(AUTHORIZATION, authorization.clone());
+                let headers = request.headers_mut();
+                headers.insert(AUTHORIZATION, authorization.clone());
             }
-            let error = match send(inner, request).await {
-                Ok(receipt) => return Ok(receipt),
+            let began = Instant::now();
+            let error = match send(self.inner, request).await {
+                Ok(receipt) => {
+                    self.inner.outgoing.answered(true);
+                    return Ok(receipt);
+                }
                 Err(error) => error,
             };
-            if error.is_expired() && inner.identity.expired(authorization.as_ref()) {
+            if error.is_expired() && self.inner.identity.expired(authorization.as_ref()) {
                 continue;
             }
-            let delay = backoff.next(fastrand::f64(), error.retry_after());
-            let may_retry = key.is_some() && error.is_temporary() && attempt < attempts;
-            if !may_retry || Instant::now() + delay >= deadline {
-                return Err(error);
-            }
+            let delay = self.failed(error, began)?;
             sleep(delay).await;
-            attempt += 1;
+        }
+    }
+
+    /// How long to wait before another attempt, or why there is none.
+    fn failed(&mut self, error: Error, began: Instant) -> Result<Duration, Error> {
+        let sent = matches!(error, Error::Lost(_) | Error::Timeout { .. });
+        let unsent = matches!(error, Error::Unreachable(_));
+        self.inner.outgoing.answered(!sent && !unsent);
+        if sent {
+            self.unanswered.get_or_insert(began);
+        }
+        self.attempts -= 1;
+        if self.attempts == 0 || !error.is_temporary() {
+            return Err(error);
+        }
+        let delay = self.backoff.next(fastrand::f64(), error.retry_after());
+        let next = Instant::now() + delay;
+        let forgotten = self
+            .unanswered
+            .map(|at| at + self.inner.timings.unknown_outcome);
+        if forgotten.is_some_and(|forgotten| next >= forgotten) {
+            return Err(Error::UnknownOutcome);
+        }
+        match next >= self.deadline {
+            true => Err(error),
+            false => Ok(delay),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hyper::header::HeaderValue;
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, mpsc};
 
@@ -82,6 +83,7 @@ impl Subscription {
         inner: Arc<Inner>,
         channels: &[&str],
         options: SubscribeOptions,
+        session: Option<HeaderValue>,
     ) -> Result<Self, Error> {
         let places = Places::new(channels, &options.after)?;
         let (sender, items) = mpsc::channel(QUEUE);
@@ -90,7 +92,7 @@ impl Subscription {
             items: sender,
         };
         let refresh = Arc::new(Notify::new());
-        let supervisor = Supervisor::new(inner, options, feed, refresh.clone());
+        let supervisor = Supervisor::new(inner, options, feed, refresh.clone(), session);
         Ok(Self {
             items,
             places,

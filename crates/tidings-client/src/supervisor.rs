@@ -84,6 +84,7 @@ impl Supervisor {
         options: SubscribeOptions,
         feed: Feed,
         refresh: Arc<Notify>,
+        session: Option<HeaderValue>,
     ) -> Self {
         let connector = Connector::new(options.transport, inner.timings.clone());
         Self {
@@ -91,7 +92,7 @@ impl Supervisor {
             options: Arc::new(options),
             feed,
             connector,
-            session: None,
+            session,
             trial: None,
             overlap: Overlap::default(),
             refresh,

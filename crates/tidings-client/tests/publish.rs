@@ -4,7 +4,7 @@
 mod support;
 
 use support::{Server, soon};
-use tidings_client::{Error, Limits, Publish};
+use tidings_client::{Error, Limits, Publish, Timings};
 
 const RECEIPT: &str = r#"{"channel":"방","epoch":"k3","offset":7,"subscribers":2}"#;
 
@@ -216,4 +216,74 @@ async fn answers_of_others_are_recognised() {
         );
         assert_eq!(matches!(error, Error::Foreign(_)), !too_large, "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn messages_of_a_channel_keep_their_order_over_an_outage() {
+    let server = Server::start().await;
+    let address = server.address();
+    let client = server.client();
+    drop(server);
+    let sent: Vec<_> = (0..5)
+        .map(|number| {
+            let client = client.clone();
+            let text = Publish::text(number.to_string());
+            let task = tokio::spawn(async move { client.publish("방", text).await });
+            async move { soon("a receipt", task).await.expect("no panic") }
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    let server = Server::start_at(address).await;
+    let (mut peer, first) = server.request().await;
+    let mut request = first;
+    for number in 0..5 {
+        assert_eq!(request.body_text(), number.to_string());
+        peer.json(RECEIPT).await;
+        if number < 4 {
+            request = peer.request().await;
+        }
+    }
+    for receipt in sent {
+        receipt.await.expect("a receipt");
+    }
+}
+
+#[tokio::test]
+async fn no_more_wait_for_a_server_that_is_away_than_may() {
+    let server = Server::start().await;
+    let limits = Limits {
+        queue: 2,
+        ..Limits::default()
+    };
+    let client = server.builder().limits(limits).build().expect("a client");
+    drop(server);
+    let ephemeral = client.publish("방", Publish::text("x").ephemeral()).await;
+    let error = ephemeral.expect_err("it does not wait");
+    assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
+    let waiting: Vec<_> = (0..2)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.publish("방", Publish::text("x")).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    let error = client.publish("other", Publish::text("x")).await;
+    assert!(matches!(error, Err(Error::QueueFull { limit: 2 })));
+    assert!(waiting.iter().all(|task| !task.is_finished()));
+}
+
+#[tokio::test]
+async fn what_was_sent_and_never_answered_is_not_sent_for_ever() {
+    let server = Server::start().await;
+    let timings = Timings {
+        unknown_outcome: std::time::Duration::from_millis(200),
+        ..support::short()
+    };
+    let client = server.builder().timings(timings).build().expect("a client");
+    let sent = tokio::spawn(async move { client.publish("방", Publish::text("x")).await });
+    let (peer, first) = server.request().await;
+    drop((peer, server));
+    let error = soon("an error", sent).await.expect("no panic");
+    assert!(matches!(error, Err(Error::UnknownOutcome)), "{error:?}");
+    assert!(first.header("idempotency-key").is_some());
 }

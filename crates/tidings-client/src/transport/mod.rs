@@ -442,6 +442,9 @@ impl Attempt {
             | Error::Tls(_)
             | Error::Argument(_)
             | Error::Token(_)
+            | Error::QueueFull { .. }
+            | Error::UnknownOutcome
+            | Error::Declined(_)
             | Error::TooLarge { .. } => Cause::Final(error),
         })
     }

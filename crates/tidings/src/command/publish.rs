@@ -34,9 +34,10 @@ pub fn run(args: &PublishArgs) -> anyhow::Result<ExitCode> {
             return Ok(usage());
         }
     };
-    if from_lines {
-        builder = builder.timings(patient());
-    }
+    builder = builder.timings(match from_lines {
+        true => patient(),
+        false => half_a_minute(),
+    });
     let client = match builder.build() {
         Ok(client) => client,
         Err(error) => return Ok(fail(&error)),
@@ -51,6 +52,14 @@ pub fn run(args: &PublishArgs) -> anyhow::Result<ExitCode> {
     };
     runtime.shutdown_background();
     ended
+}
+
+/// Somebody waits for the one message.
+fn half_a_minute() -> Timings {
+    Timings {
+        publish: Duration::from_secs(30),
+        ..Timings::default()
+    }
 }
 
 /// Lines are tried for ever: short rounds of attempts, so that somebody is told between them.
