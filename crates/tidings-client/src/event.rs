@@ -316,7 +316,7 @@ impl GapReason {
             Self::UnknownCursor => "unknown_cursor",
             Self::TooSlow => "too_slow",
             Self::BrokerLoss => "broker_loss",
-            Self::Untold => "untold",
+            Self::Untold => "unknown",
             Self::Other(reason) => reason,
         }
     }

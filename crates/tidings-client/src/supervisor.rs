@@ -257,7 +257,11 @@ impl Supervisor {
                 self.connector.climbed(None, now, fastrand::f64());
             }
             (Some(Report::Ended(..)) | None, Some(trial)) => self.try_out(trial.next),
-            // A session before the first answer to a poll; nothing else comes before the first frame.
+            // Before the first frame comes a session at most, for a poll that is the first to need one.
+            (Some(Report::Session(session)), trial) => {
+                self.session.get_or_insert(session);
+                self.trial = trial;
+            }
             (_, trial) => self.trial = trial,
         }
         Ok(present)

@@ -34,10 +34,16 @@ struct Reader {
     messages: VecDeque<(Option<u64>, String)>,
     /// How often a connection ended.
     waits: u32,
+    /// Where a loss is right: how many were told.
+    gaps_told: Option<u32>,
 }
 
 impl Reader {
     fn start(network: &Network, transport: Transport, timings: Timings) -> Self {
+        Self::of(&["방"], network, transport, timings)
+    }
+
+    fn of(channels: &[&str], network: &Network, transport: Transport, timings: Timings) -> Self {
         let url = format!("http://{}", network.address);
         let client = Client::builder(&url).timings(timings).build();
         let wanted = SubscribeOptions {
@@ -46,12 +52,13 @@ impl Reader {
             wait: Duration::from_secs(2),
             ..options()
         };
-        let subscription = client.expect("a client").subscribe(&["방"], wanted);
+        let subscription = client.expect("a client").subscribe(channels, wanted);
         Self {
             subscription: subscription.expect("a subscription"),
             history: Vec::new(),
             messages: VecDeque::new(),
             waits: 0,
+            gaps_told: None,
         }
     }
 
@@ -69,7 +76,10 @@ impl Reader {
                 let offset = message.position.map(|position| position.offset);
                 self.messages.push_back((offset, text));
             }
-            Event::Gap(gap) => panic!("{gap:?}"),
+            Event::Gap(gap) => match &mut self.gaps_told {
+                Some(count) => *count += 1,
+                None => panic!("{gap:?}"),
+            },
             _ => {}
         }
     }
@@ -280,4 +290,145 @@ async fn a_refresh_opens_anew_beside_what_stands() {
         reader.has_all(last + 20).await;
     }
     publisher.end().await;
+}
+
+/// The rungs above the last with their ways.
+const RUNGS: [(&str, Way); 4] = [
+    ("websocket", Way::WebSocket),
+    ("sse", Way::Sse),
+    ("sse-post", Way::SsePost),
+    ("long-poll", Way::LongPoll),
+];
+
+/// Everything above a rung is held back; it is found, survives a restart of the server, and is left for the top.
+async fn goes_down_and_up(held_back: usize, fault: Fault, reason: &str) {
+    let server = TestServer::start().await;
+    let address = server.addr;
+    let network = Network::before(address).await;
+    for (_, way) in &RUNGS[..held_back] {
+        network.set(*way, fault);
+    }
+    let timings = Timings {
+        climb_first: Duration::from_secs(1),
+        climb_max: Duration::from_secs(1),
+        ..quick()
+    };
+    let mut reader = Reader::start(&network, Transport::Auto, timings);
+    let rung = RUNGS.get(held_back).map_or("poll", |(name, _)| name);
+    reader.until(rung).await;
+    let publisher = Publisher::start(address);
+    reader.has_all(20).await;
+    publisher.end().await;
+    for (at, (from, _)) in RUNGS[..held_back].iter().enumerate() {
+        let to = RUNGS.get(at + 1).map_or("poll", |(name, _)| name);
+        let told = format!("{from} {reason} {to}");
+        assert!(
+            reader.history.contains(&told),
+            "{told}: {:?}",
+            reader.history
+        );
+    }
+    server.stop().await;
+    let asked = reader.waits;
+    while reader.waits < asked + 2 {
+        reader.step().await;
+    }
+    let options = Options {
+        addr: address,
+        ..Options::default()
+    };
+    let server = TestServer::with(options).await;
+    for (_, way) in &RUNGS[..held_back] {
+        network.set(*way, Fault::None);
+    }
+    // The log is another one: its loss is told, and then nothing is lost.
+    reader.gaps_told = Some(0);
+    reader.until("websocket").await;
+    let down = reader
+        .history
+        .iter()
+        .filter(|told| told.starts_with("poll "))
+        .count();
+    assert!(
+        down <= 1,
+        "the restart moved nothing down: {:?}",
+        reader.history
+    );
+    let publisher = Publisher::start(address);
+    let last = publisher.end().await;
+    while reader
+        .messages
+        .back()
+        .is_none_or(|(offset, _)| *offset != Some(last))
+    {
+        reader.step().await;
+    }
+    assert_eq!(reader.gaps_told, Some(1), "the restart is told once");
+    drop(server);
+}
+
+#[tokio::test]
+async fn refused_above_each_rung() {
+    for held_back in 1..=3 {
+        goes_down_and_up(held_back, Fault::Refused, "blocked").await;
+    }
+}
+
+#[tokio::test]
+async fn mute_above_each_rung() {
+    for held_back in 1..=3 {
+        goes_down_and_up(held_back, Fault::Mute, "mute").await;
+    }
+}
+
+#[tokio::test]
+async fn broken_above_each_rung() {
+    for held_back in 1..=3 {
+        goes_down_and_up(held_back, Fault::CutAfter(0), "broken").await;
+    }
+}
+
+#[tokio::test]
+async fn several_channels_climb_together() {
+    let server = TestServer::start().await;
+    let network = Network::before(server.addr).await;
+    for (_, way) in &RUNGS[..3] {
+        network.set(*way, Fault::Refused);
+    }
+    let channels = ["a", "b", "c"];
+    let publishing: Vec<JoinHandle<()>> = channels
+        .into_iter()
+        .map(|channel| {
+            let client = Client::new(&format!("http://{}", server.addr)).expect("a client");
+            tokio::spawn(async move {
+                for number in 1..=500 {
+                    let text = Publish::text(format!("{channel}{number}"));
+                    client.publish(channel, text).await.expect("a receipt");
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            })
+        })
+        .collect();
+    let mut reader = Reader::of(&channels, &network, Transport::Auto, quick());
+    reader.until("long-poll").await;
+    for (at, rung) in [(2, "sse-post"), (1, "sse"), (0, "websocket")] {
+        network.set(RUNGS[at].1, Fault::None);
+        reader.until(rung).await;
+    }
+    for publishing in publishing {
+        soon("the last receipt", publishing)
+            .await
+            .expect("no panic");
+    }
+    while reader.messages.len() < 1_500 {
+        reader.step().await;
+    }
+    for channel in channels {
+        let texts = reader.messages.iter().map(|(_, text)| text.as_str());
+        let of_channel: Vec<&str> = texts.filter(|text| text.starts_with(channel)).collect();
+        let expected: Vec<String> = (1..=500)
+            .map(|number| format!("{channel}{number}"))
+            .collect();
+        assert_eq!(of_channel, expected);
+    }
 }
