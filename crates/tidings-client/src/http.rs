@@ -200,6 +200,7 @@ async fn read(mut body: Incoming, limit: usize, what: &'static str) -> Result<By
 /// The members of a problem that mean something here (RFC 9457).
 #[derive(Default, Deserialize)]
 struct Problem {
+    status: Option<u16>,
     code: Option<String>,
     detail: Option<String>,
     title: Option<String>,
@@ -239,6 +240,23 @@ pub(crate) fn refusal(answer: &Answer) -> Error {
         detail: problem.detail.or(problem.title),
         retry_after: retry_after(&answer.headers),
         temporary: known.unwrap_or_else(|| is_temporary_status(status.as_u16())),
+    })
+}
+
+/// What refused one of several things, read from a problem within an answer.
+pub(crate) fn refusal_in(problem: &str) -> Error {
+    let problem: Problem = match serde_json::from_str(problem) {
+        Ok(problem) => problem,
+        Err(error) => return Error::Foreign(format!("neither a receipt nor a problem: {error}")),
+    };
+    let known = problem.code.as_deref().and_then(codes::is_temporary);
+    let by_status = || problem.status.is_some_and(is_temporary_status);
+    Error::from(Refusal {
+        status: problem.status,
+        temporary: known.unwrap_or_else(by_status),
+        detail: problem.detail.or(problem.title),
+        code: problem.code,
+        ..Refusal::default()
     })
 }
 

@@ -44,6 +44,7 @@
 //! What it deliberately does not do: TLS without looking at the certificate, redirects, cookies, messages that outlive
 //! the process.
 
+mod batch;
 mod client;
 mod codes;
 mod connector;

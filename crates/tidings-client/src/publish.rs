@@ -138,7 +138,7 @@ pub struct Receipt {
 }
 
 #[derive(Deserialize)]
-struct WireReceipt {
+pub(crate) struct WireReceipt {
     channel: String,
     epoch: Option<String>,
     offset: Option<u64>,
@@ -351,26 +351,22 @@ async fn send(inner: &Inner, request: Request<Full<Bytes>>) -> Result<Receipt, E
 }
 
 fn receipt(answer: &Answer) -> Result<Receipt, Error> {
-    let wire: WireReceipt = serde_json::from_slice(&answer.body)
-        .map_err(|error| Error::Foreign(format!("bad receipt: {error}")))?;
-    let position = wire
-        .epoch
-        .zip(wire.offset)
-        .map(|(epoch, offset)| Position { epoch, offset });
-    let WireReceipt {
-        channel,
-        subscribers,
-        duplicate,
-        closed,
-        ..
-    } = wire;
-    Ok(Receipt {
-        channel,
-        position,
-        subscribers,
-        duplicate,
-        closed,
-    })
+    serde_json::from_slice::<WireReceipt>(&answer.body)
+        .map(Receipt::from)
+        .map_err(|error| Error::Foreign(format!("bad receipt: {error}")))
+}
+
+impl From<WireReceipt> for Receipt {
+    fn from(wire: WireReceipt) -> Self {
+        let position = wire.epoch.zip(wire.offset);
+        Self {
+            channel: wire.channel,
+            position: position.map(|(epoch, offset)| Position { epoch, offset }),
+            subscribers: wire.subscribers,
+            duplicate: wire.duplicate,
+            closed: wire.closed,
+        }
+    }
 }
 
 #[cfg(test)]

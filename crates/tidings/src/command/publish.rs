@@ -1,7 +1,9 @@
-//! `tidings pub`: one message, or every line of standard input as it comes, in order. A line waits
-//! until the one before it is held by the server; a few lines more are read ahead, no file is kept.
+//! `tidings pub`: one message, or every line of standard input as it comes, in order. Lines that are there
+//! together go in one request; the next ones wait until these are held by the server. A few lines more
+//! are read ahead, no file is kept.
 
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +14,12 @@ use crate::command::cli::{PublishArgs, Receipts};
 use crate::command::lines::{self, Line};
 use crate::command::target::{self, Told};
 use crate::command::{complain, refused, runtime, usage};
+
+/// Lines of a batch.
+const BATCH: usize = 64;
+
+/// Bytes after which a batch takes no further line.
+const BATCH_BYTES: usize = 128 << 10;
 
 /// The pause before another attempt where the server wishes for none.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -65,7 +73,7 @@ fn half_a_minute() -> Timings {
 /// Lines are tried for ever: short rounds of attempts, so that somebody is told between them.
 fn patient() -> Timings {
     Timings {
-        publish: Duration::from_secs(5),
+        publish: Duration::from_secs(2),
         backoff_first: Duration::from_millis(100),
         backoff_max: Duration::from_secs(2),
         ..Timings::default()
@@ -106,43 +114,83 @@ impl Publisher<'_> {
         let mut code = ExitCode::SUCCESS;
         let mut number = 0_u64;
         while let Some(line) = lines.recv().await {
-            number += 1;
-            let data = match line {
-                Line::Whole(data) => data,
-                Line::TooLong => {
-                    let most = lines::BYTES_MAX;
-                    complain(format!("line {number}: longer than {most} bytes; left out"));
-                    code = refused();
-                    continue;
-                }
-                Line::Failed(error) => {
-                    complain(format!("standard input cannot be read: {error}"));
-                    return Ok(refused());
-                }
-            };
-            let publish = match self.message(data, Source::Line) {
-                Ok(publish) => publish.key(keys.of(number)),
-                Err(wrong) => {
-                    complain(format!("line {number}: {wrong}; left out"));
-                    code = refused();
-                    continue;
-                }
-            };
-            match self.until_held(publish, number).await {
-                Ok(receipt) => self.print(&receipt),
-                Err(error) => {
-                    complain(format!("line {number}: {}", Told(&error)));
-                    code = refusal_code(&error);
-                    if !only_this_line(&error) {
-                        return Ok(code);
+            let mut batch = Batch::default();
+            let mut next = Some(line);
+            let mut broken = false;
+            // What is there already goes along.
+            while let Some(line) = next {
+                number += 1;
+                broken |= matches!(line, Line::Failed(_));
+                match self.line(line, number) {
+                    Ok(publish) => batch.push(number, publish.key(keys.of(number))),
+                    Err(wrong) => {
+                        complain(wrong);
+                        code = refused();
                     }
                 }
+                next = (!batch.is_full()).then(|| lines.try_recv().ok()).flatten();
+            }
+            match self.publish_all(batch).await {
+                ControlFlow::Continue(None) => {}
+                ControlFlow::Continue(Some(worse)) => code = worse,
+                ControlFlow::Break(code) => return Ok(code),
+            }
+            if broken {
+                return Ok(code);
             }
         }
         if self.args.close {
             return self.close(&keys, code).await;
         }
         Ok(code)
+    }
+
+    /// The message that a line is, or why it is none.
+    fn line(&self, line: Line, number: u64) -> Result<Publish, String> {
+        match line {
+            Line::Whole(data) => self
+                .message(data, Source::Line)
+                .map_err(|wrong| format!("line {number}: {wrong}; left out")),
+            Line::TooLong => {
+                let most = lines::BYTES_MAX;
+                Err(format!("line {number}: longer than {most} bytes; left out"))
+            }
+            Line::Failed(error) => Err(format!("standard input cannot be read: {error}")),
+        }
+    }
+
+    /// Publishes lines, together where they are several. Breaks where the next ones would fare no better.
+    async fn publish_all(&self, batch: Batch) -> ControlFlow<ExitCode, Option<ExitCode>> {
+        let mut results = self.together(&batch.messages).await.into_iter();
+        let mut code = None;
+        for (number, publish) in batch.numbers.into_iter().zip(batch.messages) {
+            let result = match results.next() {
+                Some(Err(error)) if !error.is_temporary() => Err(error),
+                Some(Ok(receipt)) => Ok(receipt),
+                // Alone, under the same key: it may be held already.
+                _ => self.until_held(publish, number).await,
+            };
+            match result {
+                Ok(receipt) => self.print(&receipt),
+                Err(error) => {
+                    complain(format!("line {number}: {}", Told(&error)));
+                    code = Some(refusal_code(&error));
+                    if !only_this_line(&error) {
+                        return ControlFlow::Break(refusal_code(&error));
+                    }
+                }
+            }
+        }
+        ControlFlow::Continue(code)
+    }
+
+    /// What became of lines in one request; nothing where they cannot go so, or where that went wrong.
+    async fn together(&self, messages: &[Publish]) -> Vec<Result<Receipt, Error>> {
+        if messages.len() < 2 || self.args.kind.media_type.is_some() {
+            return Vec::new();
+        }
+        let sent = self.client.publish_batch(&self.args.channel, messages);
+        sent.await.unwrap_or_default()
     }
 
     /// Ends the channel after the last line.
@@ -218,6 +266,27 @@ impl Publisher<'_> {
         };
         // Whoever closed the output wants no receipts; the messages are wanted still.
         let _ = writeln!(io::stdout().lock(), "{line}");
+    }
+}
+
+/// Lines that go together.
+#[derive(Default)]
+struct Batch {
+    numbers: Vec<u64>,
+    messages: Vec<Publish>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn push(&mut self, number: u64, publish: Publish) {
+        self.bytes += publish.data.len();
+        self.numbers.push(number);
+        self.messages.push(publish);
+    }
+
+    /// Enough for one request.
+    fn is_full(&self) -> bool {
+        self.messages.len() >= BATCH || self.bytes >= BATCH_BYTES
     }
 }
 
