@@ -1,8 +1,10 @@
 //! One attempt to read over one transport: what the three ways of reading have in common. An attempt says how it
 //! ended; what follows from that is decided by the connector.
 
+mod ending;
 pub(crate) mod poll;
 pub(crate) mod request;
+mod running;
 pub(crate) mod sse;
 pub(crate) mod websocket;
 
@@ -18,27 +20,24 @@ use hyper::{
 use serde::Deserialize;
 use tokio::{
     sync::mpsc,
-    task::JoinHandle,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use crate::{
     Error,
     client::Inner,
-    connector::Ended,
-    end::{Cause, End},
+    end::Cause,
     envelope::{DEFAULT_HEARTBEAT, Frame, WireError},
-    error::Refusal,
     event::{Closed, Event, Transport},
     http::{Reuse, refusal, refusal_of},
     places::Places,
     subscription::{SubscribeOptions, lost_right},
 };
 
-pub(crate) const SESSION: HeaderName = HeaderName::from_static("tidings-session");
+use ending::probe_if_mute;
+pub(crate) use running::{Opening, Report, Running, Task};
 
-/// Reports that may wait to be taken: what is read ahead of a slow reader.
-const REPORTS: usize = 4;
+pub(crate) const SESSION: HeaderName = HeaderName::from_static("tidings-session");
 
 /// The answer to `POST /session`.
 #[derive(Deserialize)]
@@ -58,71 +57,6 @@ pub(crate) enum Stop {
     End(Cause),
     /// The server complained about the connection. WebSocket tells by the close code that follows what it means.
     Complaint(WireError),
-}
-
-/// What an attempt tells.
-#[derive(Debug)]
-pub(crate) enum Report {
-    /// The server's first frame came: the transport works.
-    Open,
-    Event(Event),
-    /// The cursor of a poll, behind all events that stand before it.
-    Cursor(Arc<str>),
-    /// What makes this the same client on the next connection, where no greeting says it.
-    Session(HeaderValue),
-    /// Nothing follows.
-    Ended(Ended, Cause),
-}
-
-/// What an attempt begins with.
-#[derive(Debug)]
-pub(crate) struct Opening {
-    pub(crate) transport: Transport,
-    /// The positions of the moment.
-    pub(crate) places: Places,
-    pub(crate) session: Option<HeaderValue>,
-    /// What the first request tells of a move.
-    pub(crate) moved: Option<String>,
-}
-
-/// An attempt at work. It ends when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Running {
-    pub(crate) transport: Transport,
-    reports: mpsc::Receiver<Report>,
-    _task: Task<()>,
-}
-
-impl Running {
-    pub(crate) fn start(
-        inner: &Arc<Inner>,
-        options: &Arc<SubscribeOptions>,
-        opening: Opening,
-    ) -> Self {
-        let (sender, reports) = mpsc::channel(REPORTS);
-        let transport = opening.transport;
-        let attempt = Attempt::new(inner.clone(), options.clone(), opening, sender);
-        Self {
-            transport,
-            reports,
-            _task: Task(tokio::spawn(attempt.run())),
-        }
-    }
-
-    /// What it tells next. Dropping the future loses nothing. `None`: it has ended, or panicked.
-    pub(crate) async fn next(&mut self) -> Option<Report> {
-        self.reports.recv().await
-    }
-}
-
-/// A task that ends when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Task<T>(pub(crate) JoinHandle<T>);
-
-impl<T> Drop for Task<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// One attempt, from the connection to its end.
@@ -199,42 +133,6 @@ impl Attempt {
         let ended = self.ended(&cause).await;
         // Nobody is there to be told.
         let _ = self.reports.send(Report::Ended(ended, cause)).await;
-    }
-
-    async fn ended(&mut self, cause: &Cause) -> Ended {
-        let end = cause.end();
-        let floor = match cause {
-            Cause::Asked(after) => Some(*after),
-            _ => cause.error().and_then(Error::retry_after).or(self.floor),
-        };
-        Ended {
-            end,
-            lived: self.lived(),
-            heartbeat: self.heartbeat,
-            floor,
-            probe: self.server_is_well(end).await,
-        }
-    }
-
-    /// From the first frame to the last byte.
-    fn lived(&self) -> Option<Duration> {
-        Some(self.heard.saturating_duration_since(self.opened?))
-    }
-
-    /// Whether the server was well while or after this went wrong; asked where it matters.
-    async fn server_is_well(&mut self, end: End) -> bool {
-        let during = self.probe.take();
-        match end {
-            End::Mute => match during {
-                Some(mut probe) if probe.0.is_finished() => (&mut probe.0).await.unwrap_or(false),
-                _ => false,
-            },
-            _ if end.blames().is_some() => {
-                let within = self.inner.timings.first_frame * 2 / 3;
-                timeout(within, self.inner.probe()).await.unwrap_or(false)
-            }
-            _ => false,
-        }
     }
 
     fn may_renew(&self) -> bool {
@@ -424,61 +322,6 @@ impl Attempt {
     async fn report(&mut self, report: Report) -> Result<(), Stop> {
         self.reports.send(report).await.map_err(|_| Stop::Gone)
     }
-
-    /// What an error means at this moment.
-    fn broke(&self, error: Error) -> Stop {
-        let works = self.opened.is_some();
-        Stop::End(match error {
-            Error::Unreachable(_) => Cause::Unreachable(error),
-            Error::Refused(refusal) => self.refused(*refusal),
-            Error::Timeout { .. } if works => Cause::Silent(error),
-            Error::Timeout { .. } => Cause::Mute(error),
-            Error::Foreign(_) | Error::Lost(_) if works => self.ended_early(error),
-            Error::Foreign(_) => Cause::Blocked(error),
-            Error::Lost(_) => Cause::Broken(error),
-            Error::Url(_)
-            | Error::Authorities(_)
-            | Error::Certificate(_)
-            | Error::Tls(_)
-            | Error::Argument(_)
-            | Error::Token(_)
-            | Error::QueueFull { .. }
-            | Error::UnknownOutcome
-            | Error::Declined(_)
-            | Error::TooLarge { .. } => Cause::Final(error),
-        })
-    }
-
-    /// What it means that a connection that worked broke.
-    fn ended_early(&self, error: Error) -> Cause {
-        let stable = self.inner.timings.stable;
-        match self.lived().is_some_and(|lived| lived >= stable) {
-            true => Cause::Lost(error),
-            false => Cause::Cut(error),
-        }
-    }
-
-    /// What a refusal by HTTP status means. With a `code` it is the server's own, else it is something in between.
-    fn refused(&self, refusal: Refusal) -> Cause {
-        let own = refusal.code.is_some();
-        let status = refusal.status.unwrap_or_default();
-        match status {
-            // The server refuses nothing but a handshake so: it did not arrive as it was sent. If the fault is in
-            // the request itself, the next transport is told so.
-            400 | 426 if self.transport == Transport::WebSocket => Cause::Blocked(refusal.into()),
-            _ if own && !refusal.temporary => Cause::Final(refusal.into()),
-            _ if own => Cause::Passing(refusal.into()),
-            429 => Cause::Passing(refusal.into()),
-            _ if self.opened.is_some() => self.ended_early(refusal.into()),
-            _ => Cause::Blocked(refusal.into()),
-        }
-    }
-}
-
-/// Asks whether the server is well, unless the first frame comes before.
-async fn probe_if_mute(inner: Arc<Inner>) -> bool {
-    tokio::time::sleep(inner.timings.first_frame / 3).await;
-    inner.probe().await
 }
 
 /// A header that no log shows.
