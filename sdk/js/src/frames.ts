@@ -5,6 +5,8 @@ import type { Closed, Gap, Message, Receipt, Skip, StateChange } from "./types.t
 export interface Place {
   epoch: string;
   offset: number;
+  /** False: a gap up to this place follows. */
+  recovered?: boolean;
 }
 
 export interface Hello {

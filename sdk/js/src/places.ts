@@ -17,6 +17,8 @@ export class Place {
   /** A poll's cursor that is newer than the position. */
   cursor: string | undefined;
   start: ChannelOptions;
+  /** The epoch before: it does not come back, but another connection may still tell of it. */
+  #left: string | undefined;
 
   constructor(name: string, start: ChannelOptions) {
     this.name = name;
@@ -52,7 +54,8 @@ export class Place {
         this.cursor = frame.cursor;
         return [];
       case "subscribed":
-        if (this.after === undefined) this.#move(frame.epoch, frame.offset);
+        // Where it stands behind a gap, the gap is still to be told.
+        if (this.after === undefined && frame.recovered !== false) this.#move(frame.epoch, frame.offset);
         return [];
       case "message": {
         const { epoch, offset } = frame;
@@ -69,6 +72,7 @@ export class Place {
   /** An entry from one offset to another; `from` is absent where all before it is known to be lost. */
   #entry(frame: Frame, epoch: string, from: number | undefined, to: number): Frame[] {
     const same = epoch === this.epoch;
+    if (epoch === this.#left) return [];
     if (same && to <= this.offset) return [];
     const next = same ? this.offset + 1 : 1;
     const known = this.epoch !== undefined;
@@ -78,6 +82,7 @@ export class Place {
   }
 
   #move(epoch: string, offset: number): void {
+    if (epoch !== this.epoch) this.#left = this.epoch;
     this.epoch = epoch;
     this.offset = offset;
     this.cursor = undefined;
