@@ -28,6 +28,8 @@ export class Engine {
   kept: Record<string, string> = {};
   /** Whether a message is not for the application. */
   hides: ((frame: Frame) => boolean) | undefined;
+  /** Subscriptions that were refused for now. */
+  readonly #retries: Set<ReturnType<typeof setTimeout>> = new Set();
 
   constructor(url: string | URL, transports: readonly Transport[], options: Options) {
     this.http = new Http(url, options);
@@ -38,6 +40,9 @@ export class Engine {
       frame: (frame) => this.#take(frame),
       connected: (connection) => {
         this.connection = connection;
+        // Another connection asks for all.
+        for (const timer of this.#retries) clearTimeout(timer);
+        this.#retries.clear();
         this.publisher.use(connection);
       },
       state: (change) => this.tell(change),
@@ -125,12 +130,14 @@ export class Engine {
     if (this.publisher.answer(frame)) return;
     if (frame.type === "ack") return this.http.known(frame);
     const { channel, code, message, temporary, retry_ms } = frame;
-    if (channel === undefined) return;
-    if (!temporary) return this.#end(channel, new TidingsError(code, message));
-    setTimeout(() => {
-      const place = this.places.get(channel);
-      if (place) this.#changed([place], []);
+    const place = channel === undefined ? undefined : this.#place(channel);
+    if (!place) return;
+    if (!temporary) return this.#end(place.name, new TidingsError(code, message));
+    const timer = setTimeout(() => {
+      this.#retries.delete(timer);
+      if (this.places.get(place.name) === place) this.#changed([place], []);
     }, retry_ms ?? 1_000);
+    this.#retries.add(timer);
   }
 
   /** A channel is read no more. */

@@ -60,7 +60,7 @@ class Reader {
 
 async function run(dice, clock) {
   Math.random = () => dice.next();
-  const world = new World(clock, dice);
+  const world = new World(clock, dice, dice.pick([2, 25]));
   const scope = { document: Object.assign(new EventTarget(), { visibilityState: 'visible' }) };
   globalThis.document = scope.document;
   let silent = false;

@@ -189,6 +189,7 @@ class Fake {
   begin(asks, life) {
     const { world } = this;
     world.connections.add(this);
+    this.begun = true;
     const channels = {};
     const frames = [];
     for (const ask of asks) {
@@ -259,7 +260,7 @@ class Fake {
   }
 
   #change(added, removed) {
-    if (!this.worked) return;
+    if (!this.begun) return;
     for (const name of removed) this.#arrives(() => this.reads.delete(name) && this.say({ type: 'unsubscribed', channel: name }));
     for (const ask of added) this.#subscribe(ask);
   }
