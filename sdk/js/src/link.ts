@@ -30,6 +30,8 @@ interface Attempt {
   quiet: number;
   watch: ReturnType<typeof setTimeout> | undefined;
   connection: Connection;
+  /** Looks whether it is dead. */
+  watch: ReturnType<typeof setTimeout> | undefined;
   close(last: boolean): void;
 }
 
@@ -138,7 +140,9 @@ export class Link {
 
   #connect(): void {
     const { at } = this.#connector;
+    const turn = this.#turn;
     this.#tell("connecting");
+    if (turn !== this.#turn) return;
     this.#current = this.#open(at, () => this.#stands(at), (attempt, outcome) => void this.#ended(attempt, outcome));
   }
 
@@ -183,6 +187,8 @@ export class Link {
         heard();
         this.#http.worked();
         worked(attempt);
+        // Who was told has closed it.
+        if (attempt.over) return;
       }
       if (frame.type === "reconnect") return end("asked", undefined, frame.after_ms);
       if (frame.type === "hello") {
@@ -214,6 +220,7 @@ export class Link {
         if (now - due < attempt.quiet / 2) return dead();
         attempt.last = now;
         this.refresh();
+        if (attempt.over) return;
       }
       this.#watch(attempt, dead);
     }, Math.max(0, due - Date.now()));
@@ -223,9 +230,9 @@ export class Link {
   #stands(at: number): void {
     this.#connector.at = at;
     this.settled?.(this.#name(at));
-    this.#tell("open");
     this.#host.connected((this.#current as Attempt | undefined)?.connection);
     this.#planClimb();
+    this.#tell("open");
   }
 
   #planClimb(): void {
@@ -243,7 +250,9 @@ export class Link {
     clearTimeout(this.#timer);
     this.#host.connected(undefined);
     const turn = ++this.#turn;
-    if (end === "done" || !this.#host.asks().length) return this.changed([], []);
+    if (!this.#host.asks().length) return this.changed([], []);
+    // Something else is to be read since.
+    if (end === "done") return this.#connect();
     if (end === "final") return this.#refused(error as TidingsError);
     const lived = attempt.first && attempt.last - attempt.first;
     if (end === "lost") end = !attempt.first ? "broken" : lived < this.#http.timings.stable ? "cut" : "lost";
@@ -257,18 +266,23 @@ export class Link {
     const from = this.#name(this.#connector.at);
     const verdict = this.#connector.ended({ end, lived, quiet: attempt.quiet, after, alive }, Math.random());
     if (verdict.moved) this.#moved(from, this.#name(verdict.at), verdict.moved);
+    if (turn !== this.#turn) return;
     const { maxAttempts = Infinity } = this.#http.options;
     if (verdict.failed >= maxAttempts) return this.#refused(new TidingsError("failed", `${maxAttempts} attempts have failed; the last: ${reason}`, true));
     // Systems err about being offline, so it is tried all the same, but rarely.
     const offline = (globalThis.navigator as Navigator | undefined)?.onLine === false;
     const retryIn = offline ? Math.max(verdict.delay, this.#http.timings.backoffMax) : verdict.delay;
-    this.#tell("waiting", { reason, retryIn });
     this.#timer = setTimeout(() => this.#connect(), retryIn);
+    this.#tell("waiting", { reason, retryIn });
   }
 
   #refused(error: TidingsError): void {
-    if (this.#host.refused(error)) return this.#connect();
-    this.stop(false);
+    const turn = this.#turn;
+    const again = this.#host.refused(error);
+    // Who was told has closed it, or begun anew.
+    if (turn !== this.#turn) return;
+    if (again) this.#connect();
+    else this.stop(false);
   }
 
   #moved(from: Transport["name"], to: Transport["name"], reason: MoveReason): void {
@@ -295,6 +309,7 @@ export class Link {
         if (climbs) {
           this.#connector.climbed(at);
           this.#host.moved({ from: this.#name(from), to: this.#name(at), reason: "climbed" });
+          if (attempt.over) return;
         }
         this.#stands(at);
       },
@@ -302,8 +317,9 @@ export class Link {
         // It has become the one that stands.
         if (attempt === this.#current) return void this.#ended(attempt, outcome);
         this.#http.moved = undefined;
+        const turn = this.#turn;
         if (outcome.end === "final" && outcome.error?.channels) this.#host.refused(outcome.error);
-        this.#seek(at + 1, upTo);
+        if (turn === this.#turn) this.#seek(at + 1, upTo);
       },
     );
   }

@@ -52,3 +52,84 @@ test('a subscription that was refused for now is asked for again', async () => {
   await clock.advance(10);
   assert.deepEqual(came, [1]);
 });
+
+test('a closed client leaves no timer, whatever it waited for', async () => {
+  client().channel('a').on('message', () => {});
+  await clock.advance(100);
+  assert.equal(tidings.state, 'open');
+  tidings.close();
+  assert.equal(clock.pending, 0);
+});
+
+for (const [state, prepare] of [
+  ['connecting', () => {}],
+  ['open', () => {}],
+  ['waiting', () => (world.up = false)],
+  ['waiting', () => (world.fates.websocket = 'passing')],
+]) {
+  test(`an application that closes when it is told ${state} is not connected`, async () => {
+    prepare();
+    let closed = false;
+    const late = [];
+    client().channel('a').on('$message', (message) => late.push(message));
+    tidings.on('$state', (change) => {
+      if (closed) return late.push(change);
+      // Of a wait it is told twice: that it has ended, and when the next attempt is.
+      if (change.state !== state || (state === 'waiting' && change.retryIn === undefined)) return;
+      closed = true;
+      tidings.close();
+    });
+    await clock.advance(5_000);
+    assert.ok(closed);
+    world.up = true;
+    world.fates = {};
+    world.append('a', 1);
+    await clock.advance(1_000_000);
+    assert.deepEqual(late.map(({ state }) => state), ['closed']);
+    assert.deepEqual([world.connections.size, clock.pending], [0, 0]);
+  });
+}
+
+test('a channel that is read from the end of another one is read', async () => {
+  // As a stream is answered with 204: its channels have ended.
+  let ends = true;
+  const transport = {
+    name: 'sse',
+    usable: () => true,
+    open(http, sink) {
+      if (!ends) return world.transport('sse', 'stream').open(http, sink);
+      ends = false;
+      const asks = sink.asks();
+      clock.later(() => {
+        for (const { name } of asks) sink.frame({ type: 'closed', channel: name });
+        sink.end('done');
+      }, 1);
+      return { close() {} };
+    },
+  };
+  tidings = new Tidings('http://server', { transports: [transport], fetch: world.fetch });
+  const came = [];
+  tidings.channel('a').on('$closed', () => tidings.channel('b').on('message', ({ data }) => came.push(data)));
+  await clock.advance(1_000);
+  world.append('b', 'on');
+  await clock.advance(1_000);
+  assert.deepEqual(came, ['on']);
+});
+
+test('an application that closes when a channel is refused is not connected', async () => {
+  const { TidingsError } = await import('../dist/errors.js');
+  const transport = {
+    name: 'sse',
+    usable: () => true,
+    open(http, sink) {
+      world.opened++;
+      clock.later(() => sink.end('final', new TidingsError('forbidden', 'not a', false, undefined, ['a'])), 1);
+      return { close() {} };
+    },
+  };
+  tidings = new Tidings('http://server', { transports: [transport], fetch: world.fetch });
+  tidings.channel('a').on('$closed', () => tidings.close());
+  tidings.channel('b').on('message', () => {});
+  await clock.advance(1_000);
+  assert.deepEqual([tidings.state, world.opened, clock.pending], ['closed', 1, 0]);
+});
