@@ -30,6 +30,8 @@ interface Attempt {
   quiet: number;
   watch: ReturnType<typeof setTimeout> | undefined;
   connection: Connection;
+  /** Channels that are begun anew: what it still brings of them is of before. */
+  stale: Set<string>;
   /** Looks whether it is dead. */
   watch: ReturnType<typeof setTimeout> | undefined;
   close(last: boolean): void;
@@ -117,7 +119,10 @@ export class Link {
     for (const attempt of [this.#current, this.#candidate]) {
       if (!attempt) continue;
       if (attempt.connection.change) attempt.connection.change(added, removed);
-      else this.#reopen();
+      else {
+        for (const { name } of added) attempt.stale.add(name);
+        this.#reopen();
+      }
     }
   }
 
@@ -165,7 +170,7 @@ export class Link {
       clearTimeout(deadline);
     };
     const attempt: Attempt = {
-      at, over: false, first: 0, last: 0, quiet: 0, watch: undefined, connection: { close() {} },
+      at, over: false, first: 0, last: 0, quiet: 0, stale: new Set(), watch: undefined, connection: { close() {} },
       close(last) {
         if (attempt.over) return;
         attempt.over = true;
@@ -196,6 +201,7 @@ export class Link {
         clearTimeout(attempt.watch);
         this.#watch(attempt, () => end("silent", new TidingsError("unreachable", "nothing was heard for two heartbeats", true)));
       }
+      if ("channel" in frame && attempt.stale.has(frame.channel as string)) return;
       if (!this.#again(attempt, frame)) this.#host.frame(frame);
     };
     attempt.connection = (this.#ladder[at] as Transport).open(this.#http, { asks: () => this.#host.asks(), frame, end });

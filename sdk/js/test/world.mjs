@@ -171,6 +171,8 @@ export class World {
 
 class Fake {
   reads = new Set();
+  /** Channels that are asked for, by the id of the command. */
+  pending = new Map();
   worked = false;
   closed = false;
   ended = false;
@@ -214,6 +216,9 @@ class Fake {
     this.world.clock.later(() => {
       if (this.dead || this.ended) return;
       this.worked = true;
+      if (frame.type === 'subscribed' || frame.type === 'error') this.pending.delete(frame.id);
+      // As the WebSocket does: it is of the reading before.
+      else if ([...this.pending.values()].includes(frame.channel)) return;
       this.sink.frame(structuredClone(frame));
     }, this.#queue - this.world.clock.now);
   }
@@ -248,8 +253,9 @@ class Fake {
 
   #subscribe(ask) {
     const id = (this.id = (this.id ?? 0) + 1);
+    const { name } = ask;
+    this.pending.set(id, name);
     this.#arrives(() => {
-      const { name } = ask;
       if (this.reads.has(name)) return this.say({ type: 'error', id, channel: name, code: 'already_subscribed', message: 'it is read', temporary: false });
       if (this.world.refuses?.(name)) return this.say({ type: 'error', id, channel: name, code: 'too_many_requests', message: 'later', temporary: true, retry_ms: 2_000 });
       const [place, frames] = this.world.log(name).read(ask);

@@ -39,12 +39,17 @@ export const websocket: Transport = {
       if (over) return;
       if (frame.type === "error") {
         const channel = asked.get(frame.id as number);
-        if (channel !== undefined) return sink.frame({ ...frame, channel });
+        if (channel !== undefined) {
+          asked.delete(frame.id as number);
+          return sink.frame({ ...frame, channel });
+        }
         if (frame.id === 0 || frame.id === undefined) complaint = frame;
         // Who this is was refused.
         if (frame.id === 0) return finish(4000);
       }
-      if (frame.type === "subscribed" || frame.type === "unsubscribed") asked.delete(frame.id as number);
+      if (frame.type === "subscribed") asked.delete(frame.id as number);
+      // It was on its way when the channel was begun anew.
+      else if (asked.size && frame.type !== "ack" && "channel" in frame && [...asked.values()].includes(frame.channel as string)) return;
       sink.frame(frame);
     };
     const finish = (code: number): void => {
@@ -89,8 +94,8 @@ export const websocket: Transport = {
       change(added, removed) {
         // Before it opens nothing was asked: what is to be read is looked up then.
         if (!opened) return;
-        read(added);
         for (const channel of removed) say({ type: "unsubscribe", id: ++id, channel });
+        read(added);
       },
       close(last) {
         over = true;
