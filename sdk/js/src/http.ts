@@ -59,7 +59,12 @@ export class Http {
   async token(): Promise<string | undefined> {
     const { token } = this.options;
     if (typeof token !== "function") return token;
-    return (this.#token ??= await token());
+    try {
+      return (this.#token ??= await token());
+    } catch (reason) {
+      if (reason instanceof TidingsError) throw reason;
+      throw new TidingsError("no_token", `no token could be had: ${(reason as Error | undefined)?.message ?? reason}`, true);
+    }
   }
 
   /** Another token is needed; false if there is none to be had. */

@@ -1,6 +1,6 @@
 // WebSocket (PROTOCOL.md section 6): one connection without a name in its URL, all else by commands.
 
-import { TidingsError } from "../errors.ts";
+import { TidingsError, asError } from "../errors.ts";
 import { decode, decodeBinary, type ErrorFrame, type Frame } from "../frames.ts";
 import type { Ask, Connection, Transport } from "../transport.ts";
 
@@ -84,10 +84,13 @@ export const websocket: Transport = {
         take(frame);
       };
       socket.onclose = ({ code }) => finish(code);
-      // What is wrong is told by the close that follows; without a listener some runtimes end the process.
+      // The end says it, too. Without a listener the package `ws` throws it.
       socket.onerror = () => {};
     };
-    begin().catch((error: unknown) => end("final", error as TidingsError));
+    begin().catch((reason: unknown) => {
+      const error = asError(reason);
+      end(http.endOf(error), error, error.retryAfter);
+    });
 
     return {
       send: say,
