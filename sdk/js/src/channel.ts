@@ -23,7 +23,9 @@ export class Channel<E extends object = Events> implements Consumer, AsyncIterab
     this.engine = engine;
     this.name = name;
     this.options = options;
-    this.emitter.emptied = () => this.#settle();
+    this.emitter.emptied = () => {
+      if (!this.emitter.count) this.leave();
+    };
   }
 
   /** The cursor of what came last: what `after` takes. Undefined until the server was heard. */
@@ -39,7 +41,7 @@ export class Channel<E extends object = Events> implements Consumer, AsyncIterab
   on<Event extends keyof E & string>(event: Event, listener: (message: Message<E[Event], Event>) => void, options?: Cancel): () => void;
   on(name: string, listener: (value: never) => void, { signal }: Cancel = {}): () => void {
     const remove = this.emitter.add(name, listener, signal);
-    this.#settle();
+    if (this.emitter.count && !this.#place) this.enter();
     return remove;
   }
 
@@ -59,6 +61,7 @@ export class Channel<E extends object = Events> implements Consumer, AsyncIterab
     if (signal?.aborted) throw signal.reason;
     signal?.addEventListener("abort", abort);
     this.on("$closed", ({ error }) => end(error), listening);
+    this.emitter.add("$end", () => end(), stop.signal);
     this.engine.emitter.add("$failed", end, stop.signal);
     this.on("$message", (message) => {
       if (ended) return;
@@ -95,6 +98,7 @@ export class Channel<E extends object = Events> implements Consumer, AsyncIterab
       };
       const abort = settle(() => reject(signal?.reason));
       this.on("$closed", ({ error }) => settle(() => reject(error ?? new TidingsError("channel_closed", `${this.name} has ended`)))(), listening);
+      this.emitter.add("$end", settle(() => reject(new TidingsError("closed", `${this.name} was closed`))), stop.signal);
       this.engine.emitter.add("$failed", (error) => settle(() => reject(error))(), stop.signal);
       signal?.addEventListener("abort", abort);
       const ready = settle(resolve);
@@ -111,9 +115,10 @@ export class Channel<E extends object = Events> implements Consumer, AsyncIterab
     return this.engine.publisher.publish(this.name, data, options);
   }
 
-  /** Ends the reading. The next listener begins it anew. */
+  /** Ends the reading, and its loops. The next listener begins it anew. */
   close(): void {
     this.leave();
+    this.emitter.emit("$end", undefined);
     this.emitter.clear();
   }
 
@@ -148,11 +153,5 @@ export class Channel<E extends object = Events> implements Consumer, AsyncIterab
     if (!this.#place) return;
     this.#place = undefined;
     this.engine.detach(this.name, this);
-  }
-
-  /** Begins or ends the reading, as there are listeners. */
-  #settle(): void {
-    if (!this.emitter.count) this.leave();
-    else if (!this.#place) this.enter();
   }
 }

@@ -34,6 +34,7 @@ export class Emitter {
   emptied?: () => void;
 
   clear(): void {
+    for (const set of this.#listeners.values()) set.clear();
     this.#listeners.clear();
     this.#count = 0;
   }
