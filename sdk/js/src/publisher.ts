@@ -49,8 +49,8 @@ export class Publisher {
   #awaits: () => boolean;
   #posting = false;
   #batch = BATCH;
-  /** A POST was refused for now. */
-  #waiting = false;
+  /** What was refused for now is sent again by these. */
+  #timers = new Set<ReturnType<typeof setTimeout>>();
 
   /** Sees what is published before it is queued; what it gives is called if it is not published. */
   outgoing: ((message: Outgoing) => (() => void) | void) | undefined;
@@ -116,6 +116,8 @@ export class Publisher {
 
   /** Refuses all that waits. */
   fail(error: TidingsError): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
     for (const item of [...this.#items]) item.refuse(error);
   }
 
@@ -138,12 +140,12 @@ export class Publisher {
 
   /** Sends these again after a while. */
   #later(ms: number, items: Item[]): void {
-    this.#waiting = true;
-    setTimeout(() => {
-      this.#waiting = false;
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
       for (const item of items) item.over = undefined;
       this.#pump();
     }, ms);
+    this.#timers.add(timer);
   }
 
   #pump(): void {
@@ -176,7 +178,7 @@ export class Publisher {
 
   async #post(): Promise<void> {
     const items = this.#items.slice(0, this.#items[0]?.large ? 1 : this.#batch);
-    if (this.#posting || this.#waiting || !items.length) return;
+    if (this.#posting || this.#timers.size || !items.length) return;
     this.#posting = true;
     for (const item of items) this.#sent(item, this);
     try {
@@ -195,7 +197,7 @@ export class Publisher {
     } finally {
       this.#posting = false;
     }
-    if (!this.#waiting) this.#pump();
+    if (!this.#timers.size) this.#pump();
   }
 
   #unposted(items: Item[], error: TidingsError): void {
