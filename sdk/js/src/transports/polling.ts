@@ -31,6 +31,7 @@ function open(http: Http, sink: Sink, waits: boolean): Connection {
   // Ends the request that waits, or the pause.
   let controller = new AbortController();
   let wait = 0;
+  let heard = false;
 
   const once = async (): Promise<number> => {
     const asks = sink.asks();
@@ -40,6 +41,8 @@ function open(http: Http, sink: Sink, waits: boolean): Connection {
     const answer = await http.request(http.url("read", [], true), { method: "POST", body, signal, timeout: wait + http.timings.request });
     const { messages, cursor, more, closed } = (await answer.json()) as Answer;
     if (over) return 0;
+    heard = true;
+    wait = waits ? http.wait : 0;
     // An answer is a sign of life even if it is empty.
     sink.frame({ type: "ping" });
     let complaint: Frame | undefined;
@@ -50,7 +53,6 @@ function open(http: Http, sink: Sink, waits: boolean): Connection {
     }
     sink.frame({ type: "cursor", cursor, names });
     if (closed) for (const name of names) sink.frame({ type: "closed", channel: name });
-    wait = waits ? http.wait : 0;
     const asked = Number(answer.headers.get("Retry-After") ?? 0) * 1000;
     if (complaint) return Math.max(asked, 1_000);
     return more ? 0 : waits ? asked : Math.max(asked, http.timings.pollPause);
@@ -74,10 +76,14 @@ function open(http: Http, sink: Sink, waits: boolean): Connection {
     over = true;
     const error = asError(reason);
     if (wait) http.wait = Math.max(1_000, wait / 2);
-    sink.end(wait && error.code === "unreachable" ? "lost" : http.endOf(error), error, error.retryAfter);
+    sink.end(heard && error.code === "unreachable" ? "lost" : http.endOf(error), error, error.retryAfter);
   });
   return {
-    change: () => controller.abort(),
+    change() {
+      // Where the new ones stand is told at once.
+      wait = 0;
+      controller.abort();
+    },
     close() {
       over = true;
       controller.abort();
