@@ -38,13 +38,7 @@ class PageHandle {
   }
 
   /** What the client was told, and how it stands. */
-  read() {
-    return this.page.evaluate(() => ({ ...window.run.told, transport: window.run.client.transport, state: window.run.client.state }));
-  }
-
-  publish(data, options) {
-    return this.page.evaluate((data, options) => window.run.room.publish(data, options), data, options);
-  }
+  read = () => this.page.evaluate(() => ({ ...window.run.told, transport: window.run.client.transport, state: window.run.client.state }));
 }
 
 /** A page that runs nothing of its own, with the script of `dist`. */
@@ -59,7 +53,6 @@ const node = {
     const run = begin({ Tidings, url: origin, channel, options: { ...options, WebSocket } });
     return {
       read: async () => ({ ...run.told, transport: run.client.transport, state: run.client.state }),
-      publish: (data, more) => run.room.publish(data, more),
       close: async () => run.client.close(),
     };
   },
@@ -76,9 +69,7 @@ async function chromium() {
       const page = await context.newPage();
       await prepared(page, origin);
       await page.evaluate(`(${inPage})(${JSON.stringify({ url: '/', channel, options, source: String(begin) })})`);
-      const handle = new PageHandle(page, () => context.close());
-      handle.publish = (data, more) => page.evaluate(([data, more]) => window.run.room.publish(data, more), [data, more]);
-      return handle;
+      return new PageHandle(page, () => context.close());
     },
     stop: () => browser.close(),
   };

@@ -10,7 +10,7 @@ const STREAMS = ['websocket', 'sse', 'sse-post'];
 
 /** Quick, and slow enough for a busy machine. */
 export const TIMINGS = {
-  firstFrame: 1_500, stable: 500, backoffFirst: 50, backoffMax: 400, climbFirst: 60_000, wait: 3_000, pollPause: 50, request: 5_000,
+  firstFrame: 1_500, stable: 500, backoffFirst: 50, backoffMax: 400, climbFirst: 60_000, wait: 1_000, pollPause: 50, request: 2_000,
 };
 
 /**
@@ -18,16 +18,17 @@ export const TIMINGS = {
  * `times`: how often it must have happened before the case is over.
  */
 export const FAULTS = {
-  '403': { fault: { status: 403 }, leaves: () => ['blocked'] },
-  '502': { fault: { status: 502 }, leaves: () => ['blocked'] },
+  // The first request of a long poll does not wait: what is done to those that wait is done to a rung that works.
+  '403': { fault: { status: 403 }, leaves: (rung) => [rung === 'long-poll' ? 'cut' : 'blocked'] },
+  '502': { fault: { status: 502 }, leaves: (rung) => [rung === 'long-poll' ? 'cut' : 'blocked'] },
   'no upgrade': { fault: { strip_upgrade: true }, rungs: ['websocket'], leaves: () => ['blocked'] },
-  reset: { fault: { refuse: true }, leaves: () => ['blocked'] },
-  stalls: { fault: { stall: true }, leaves: () => ['mute'] },
+  reset: { fault: { refuse: true }, leaves: (rung) => [rung === 'long-poll' ? 'cut' : 'blocked'] },
+  stalls: { fault: { stall: true }, leaves: (rung) => [rung === 'long-poll' ? 'silent' : 'mute'] },
   // A poll is one answer, which loses nothing by being held until it is whole.
   'held whole': { fault: { buffer: true }, rungs: ['sse', 'sse-post', 'long-poll', 'poll'], leaves: (rung) => (STREAMS.includes(rung) ? ['mute'] : null) },
   'held by 16 KiB': { fault: { buffer_bytes: 16_384 }, rungs: ['sse', 'sse-post'], leaves: () => ['mute'] },
-  'cut in the first frame': { fault: { cut_bytes: 20 }, leaves: () => ['broken', 'blocked'] },
-  'cut at once': { fault: { cut_ms: 150 }, leaves: (rung) => (rung === 'poll' ? null : ['cut']) },
+  'cut in the first frame': { fault: { cut_bytes: 20 }, leaves: (rung) => (rung === 'long-poll' ? ['cut'] : ['broken', 'blocked']) },
+  'cut at once': { fault: { cut_ms: 150 }, leaves: (rung) => (STREAMS.includes(rung) ? ['cut'] : null) },
   'cut now and then': { fault: { cut_ms: 1_200 }, leaves: () => null, times: 3 },
   'silent after a while': { fault: { stall_ms: 300 }, rungs: STREAMS, leaves: () => ['silent'] },
   throttled: { fault: { throttle: 20_000 }, leaves: () => null },

@@ -81,7 +81,7 @@ export class Http {
   /** What an error means for a connection. */
   endOf(error: TidingsError): End | "final" {
     // Whether it is the server or this rung is found out by a probe.
-    if (error.code === "unreachable" || error.code === "foreign") return "blocked";
+    if (/^(unreachable|foreign|timeout)$/.test(error.code)) return "blocked";
     if (error.code === "token_expired" && !this.#expired && this.renew()) {
       this.#expired = true;
       return "at_once";
@@ -96,7 +96,7 @@ export class Http {
     const abort = (): void => controller.abort(signal?.reason);
     if (signal?.aborted) abort();
     signal?.addEventListener("abort", abort);
-    const timer = timeout === undefined ? undefined : setTimeout(() => controller.abort(new TidingsError("unreachable", "no answer in time", true)), timeout);
+    const timer = timeout === undefined ? undefined : setTimeout(() => controller.abort(new TidingsError("timeout", "no answer in time", true)), timeout);
     try {
       const answer = await (this.options.fetch ?? fetch)(url, {
         method,

@@ -32,8 +32,6 @@ interface Attempt {
   connection: Connection;
   /** Channels that are begun anew: what it still brings of them is of before. */
   stale: Set<string>;
-  /** Looks whether it is dead. */
-  watch: ReturnType<typeof setTimeout> | undefined;
   close(last: boolean): void;
 }
 
@@ -270,7 +268,7 @@ export class Link {
       if (turn !== this.#turn) return;
     }
     const from = this.#name(this.#connector.at);
-    const verdict = this.#connector.ended({ end, lived, quiet: attempt.quiet, after, alive }, Math.random());
+    const verdict = this.#connector.ended({ end, lived, quiet: attempt.quiet || 2 * this.#http.timings.wait, after, alive }, Math.random());
     if (verdict.moved) this.#moved(from, this.#name(verdict.at), verdict.moved);
     if (turn !== this.#turn) return;
     const { maxAttempts = Infinity } = this.#http.options;

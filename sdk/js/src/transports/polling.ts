@@ -76,7 +76,8 @@ function open(http: Http, sink: Sink, waits: boolean): Connection {
     over = true;
     const error = asError(reason);
     if (wait) http.wait = Math.max(1_000, wait / 2);
-    sink.end(heard && error.code === "unreachable" ? "lost" : http.endOf(error), error, error.retryAfter);
+    const end = http.endOf(error);
+    sink.end(heard && end === "blocked" ? (error.code === "timeout" ? "silent" : "lost") : end, error, error.retryAfter);
   });
   return {
     change() {
