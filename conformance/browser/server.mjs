@@ -19,6 +19,10 @@ export function environment() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TIDINGS_')));
 }
 
+// A test that fails half-way leaves no server behind.
+const orphans = new Set();
+process.once('exit', () => orphans.forEach((orphan) => orphan.kill('SIGKILL')));
+
 export class Server {
   #process;
   #options = [];
@@ -59,9 +63,9 @@ export class Server {
   async #spawn() {
     const listen = `127.0.0.1:${this.port}`;
     this.#process = spawn(command(), ['serve', '--listen', listen, ...this.#options], { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] });
-    // A test that fails half-way leaves no server behind.
-    const orphan = this.#process;
-    process.once('exit', () => orphan.kill('SIGKILL'));
+    orphans.add(this.#process);
+    const started = this.#process;
+    started.once('exit', () => orphans.delete(started));
     this.port = await announcedPort(this.#process);
   }
 
