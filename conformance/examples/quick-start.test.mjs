@@ -5,10 +5,10 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { launch, open, until } from '../browser/browser.mjs';
+import { launch, open } from '../browser/browser.mjs';
 import { CuttingProxy } from '../browser/proxy.mjs';
 import { Server } from '../browser/server.mjs';
-import { ROOT, run, site } from './support.mjs';
+import { ROOT, run, site, until } from './support.mjs';
 
 const FOLDER = new URL('examples/quick-start/', ROOT);
 const PYTHON = process.env.PYTHON ?? 'python3';

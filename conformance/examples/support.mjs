@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import net from 'node:net';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { environment } from '../browser/server.mjs';
@@ -26,15 +27,22 @@ export async function site(folder, address) {
   return { origin: `http://127.0.0.1:${port}`, stop: () => stop(server) };
 }
 
+const sockets = new WeakMap();
+
+/** Listens on any port, which it gives. */
 export async function listen(server) {
+  const open = new Set();
+  sockets.set(server, open);
+  server.on('connection', (socket) => open.add(socket.on('close', () => open.delete(socket))));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return server.address().port;
 }
 
+/** Ends a server and what it has open, upgraded connections, too. */
 export async function stop(server) {
-  server.closeAllConnections?.();
   server.close();
+  for (const socket of sockets.get(server)) socket.destroy();
   await once(server, 'close');
 }
 
@@ -66,4 +74,32 @@ export function run(command, args, { address, cwd }) {
       await ended;
     },
   };
+}
+
+/** Probes until `test` holds for what `probe` gives; fails with the last of it. */
+export async function until(what, probe, test, timeoutMs = 15_000) {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const value = await probe();
+    if (test(value)) return value;
+    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}; last seen: ${JSON.stringify(value)}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** A relay that closes the connections whose first bytes match: what a network does that forbids something. */
+export async function blocking(port, forbidden) {
+  const server = net.createServer((client) => {
+    client.on('error', () => {});
+    client.once('data', (head) => {
+      if (forbidden.test(head.toString('latin1'))) return client.destroy();
+      const upstream = net.connect(port, '127.0.0.1');
+      upstream.on('error', () => client.destroy()).on('close', () => client.destroy());
+      client.on('close', () => upstream.destroy());
+      upstream.write(head);
+      client.pipe(upstream).pipe(client);
+    });
+  });
+  const own = await listen(server);
+  return { origin: `http://127.0.0.1:${own}`, stop: () => stop(server) };
 }
