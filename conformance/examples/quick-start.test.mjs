@@ -33,15 +33,19 @@ const say = async (page, text) => {
   await page.locator('input').press('Enter');
 };
 
+/** How many read anything. */
+const readers = async () =>
+  [...(await server.ask('/metrics')).matchAll(/^tidings_readers\S* (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0);
+
 /** Opens a page in two browsers that do not know each other, writes in one and reads in both. */
 async function talk(t, path, play) {
   await server.ask('/channels/room:7', { method: 'DELETE' });
   const pages = await site(FOLDER, server.origin);
-  const browser = await launch('--disable-features=LocalNetworkAccessChecks');
+  const browser = await launch();
   t.after(() => Promise.all([browser.close(), pages.stop()]));
   const tabs = await Promise.all([0, 1].map(() => open(browser, pages.origin + path)));
   const [one, two] = tabs.map(({ page }) => page);
-  await until('both read', () => server.ask('/metrics'), (text) => (text.match(/tidings_readers\{[^}]*\} (\d+)/g) ?? []).reduce((sum, line) => sum + Number(line.split(' ')[1]), 0) >= 2);
+  await until('both read', readers, (count) => count >= 2);
   await say(one, 'first');
   await until('the first line', listed(two), (lines) => lines.length === 1);
   await say(two, 'second');

@@ -16,6 +16,7 @@ const TOPICS = [
   'polling', 'long-polling', 'sse-events', 'job-progress', 'chat-rooms', 'to-the-others', 'heartbeat', 'notify-user', 'dashboard', 'signalling',
   'binary', 'token-stream', 'fallback',
 ];
+const LIMIT = { timeout: 60_000 };
 let server;
 before(async () => (server = await Server.start()));
 after(() => server.kill());
@@ -23,7 +24,7 @@ after(() => server.kill());
 /** Runs `play` for both kinds; `place()` is what the functions of a kind take first: a URL, or a client of its own. */
 function both(name, play, { byUrl = false } = {}) {
   for (const kind of KINDS) {
-    test(`${name}: ${kind}`, async (t) => {
+    test(`${name}: ${kind}`, LIMIT, async (t) => {
       const module = await import(`./${name}/${kind}.mjs`);
       const url = kind === 'before' ? await own(t, module) : server.origin;
       const place = (options) => (kind === 'before' || byUrl ? url : client(t, options));
@@ -163,7 +164,7 @@ both('to-the-others', async ({ module, place }) => {
   assert.ok(drawn[0].every(({ by }) => by === 2) && drawn[1].every(({ by }) => by === 1), JSON.stringify(drawn));
 });
 
-test('heartbeat: before', async (t) => {
+test('heartbeat: before', LIMIT, async (t) => {
   const { Reconnecting, serve } = await import('./heartbeat/before.mjs');
   const inner = createServer();
   const publish = serve(inner);
@@ -184,7 +185,7 @@ test('heartbeat: before', async (t) => {
   assert.deepEqual(await filled(seen, 2), ['one', 'two'], 'what was sent meanwhile is lost, and nobody knows');
 });
 
-test('heartbeat: with-tidings', async (t) => {
+test('heartbeat: with-tidings', LIMIT, async (t) => {
   const { follow } = await import('./heartbeat/with-tidings.mjs');
   const proxy = await CuttingProxy.start(server.port);
   const tidings = client(t, { maxAttempts: 10, timings: { backoffFirst: 20, backoffMax: 50 } }, proxy.origin);
@@ -254,7 +255,7 @@ both('binary', async ({ module, place }) => {
 });
 
 for (const kind of KINDS) {
-  test(`token-stream: ${kind}`, async (t) => {
+  test(`token-stream: ${kind}`, LIMIT, async (t) => {
     const { ask, serve } = await import(`./token-stream/${kind}.mjs`);
     async function* model(prompt) {
       for (const piece of ['You said: ', prompt, ' …\n\n', '그렇군요.']) yield piece;
@@ -292,7 +293,7 @@ async function fallback(t, isBefore, url, transports) {
 }
 
 for (const kind of KINDS) {
-  test(`fallback: ${kind}`, async (t) => {
+  test(`fallback: ${kind}`, LIMIT, async (t) => {
     const isBefore = kind === 'before';
     const url = isBefore ? await own(t, await import('./fallback/before.mjs')) : server.origin;
     const all = ['websocket', 'sse', 'long-poll'];
