@@ -15,8 +15,8 @@ import { TIMINGS } from './matrix.mjs';
 const SCRIPT = new URL('../../../sdk/js/dist/tidings.global.js', import.meta.url);
 const CHANNEL = 'master';
 const TABS = 4;
-/** Seconds: each tab lives through several. */
-const TOKEN_LIFE = 12;
+/** Seconds: with the long ones a newer one is shown in time, with the short ones they end. */
+const TOKEN_LIFE = [12, 40];
 const KINDS = ['websocket', 'sse', 'sse-post', 'long-poll', 'poll', 'publish'];
 const FAULTS = [
   { status: 403 }, { status: 502 }, { refuse: true }, { stall: true }, { buffer: true }, { buffer_bytes: 16_384 }, { cut_bytes: 700 }, { cut_ms: 300 },
@@ -93,7 +93,9 @@ function begin({ channel, timings }) {
   const room = client.channel(channel);
   room.on('$message', ({ epoch, offset }) => told.push({ epoch, offset }));
   room.on('$gap', ({ epoch, from, to, reason }) => told.push({ epoch, from, to, reason }));
-  window.run = { client, told, moves, failed };
+  const states = [];
+  client.on('$state', (change) => states.push({ at: Date.now() % 100_000, ...change }) > 100 && states.shift());
+  window.run = { client, told, moves, failed, states };
   return room.ready();
 }
 
@@ -110,7 +112,7 @@ export async function master({ minutes, seed, rate = 200, log = console.log }) {
   const context = await browser.newContext();
   const mint = () => {
     counts.tokens++;
-    return keyed.token('alice', { expires: `${TOKEN_LIFE}s` });
+    return keyed.token('alice', { expires: `${random.of(TOKEN_LIFE)}s` });
   };
   await context.exposeFunction('mint', mint);
   const script = await readFile(SCRIPT, 'utf8');
@@ -121,7 +123,12 @@ export async function master({ minutes, seed, rate = 200, log = console.log }) {
     await page.route('**/blank', (route) => route.fulfill({ contentType: 'text/html', body: '<!doctype html>' }));
     await page.goto(`${proxy.origin}/blank`);
     await page.evaluate(script);
+    // What is said by pages that fail is worth more than the failure.
+    const stuck = setTimeout(async () => {
+      for (const each of [...tabs, page]) log(`stuck: ${await Promise.race([each.evaluate(() => JSON.stringify({ state: window.run?.client.state, transport: window.run?.client.transport, told: window.run?.told.length, failed: window.run?.failed, moves: window.run?.moves.slice(-3), states: window.run?.states?.slice(-6), id: window.run?.client.client })).catch(String), new Promise((resolve) => setTimeout(resolve, 1_000, 'no answer'))])}`);
+    }, 30_000);
     await page.evaluate(begin, { channel: CHANNEL, timings: { ...TIMINGS, climbFirst: 1_000, climbMax: 4_000, tabAnswer: 500 } });
+    clearTimeout(stuck);
     tabs.add(page);
     counts.tabs++;
   };

@@ -267,9 +267,10 @@ export const tabs: Extension = (engine) => {
 
     const follow = (): void => link.use([tabTransport(engine, tell, (each) => (hear = each), () => campaign({ steal: true }))]);
     const lead = (): Promise<void> => {
+      // The connection to the leader before lets go of the air when it is closed: only then it is this tab's.
+      link.use(transports);
       const service = serve(engine, tell);
       hear = (said) => service.hear(said);
-      link.use(transports);
       return new Promise((resolve) => {
         release = () => {
           release = undefined;
