@@ -69,6 +69,7 @@ export class Peer {
           if (reply.error === undefined) resolve(reply.data as Data);
           else reject(new TidingsError("refused", reply.error));
         }, { signal: stop.signal });
+        this.#engine.emitter.add("$state", ({ state }) => state === "closed" && reject(new TidingsError("closed", "the client was closed")), stop.signal);
         // Who is not read yet would miss a quick reply.
         this.#inbox.ready({ signal: stop.signal }).then(() => this.send({ $request: id, data } satisfies Request, { event, signal: stop.signal })).catch(reject);
       });

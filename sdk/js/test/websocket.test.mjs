@@ -76,6 +76,14 @@ test('a channel that is begun anew is ended first, and what was on its way is dr
   assert.deepEqual(seen.told.map(({ type, channel, offset }) => [type, channel, offset]), [['message', 'b', 1], ['ack', 'a', 5], ['subscribed', 'a', 0], ['message', 'a', 1]]);
 });
 
+test('an own inbox is ended by the name that the server gave it', async () => {
+  const seen = await open({ asks: [{ name: '~', after: 'now' }] });
+  seen.socket.onopen();
+  seen.get({ type: 'subscribed', id: 1, channel: '~c1', epoch: 'e', offset: 4, recovered: true });
+  seen.connection.change([], ['~']);
+  assert.equal(seen.sent.at(-1).channel, '~c1');
+});
+
 test('after a refusal the channel is not waited for', async () => {
   const seen = await open({ asks: [{ name: 'a', after: 'now' }] });
   seen.socket.onopen();

@@ -22,6 +22,8 @@ export const websocket: Transport = {
     let complaint: ErrorFrame | undefined;
     // What was asked for, by the id of the command.
     const asked = new Map<number, string>();
+    // Own inboxes, `@` and `~`, by their whole names: only by these they are ended.
+    const inboxes = new Map<string, string>();
 
     const say = (command: object): void => socket?.send(JSON.stringify(command));
     const read = (asks: Ask[]): void => {
@@ -47,7 +49,11 @@ export const websocket: Transport = {
         // Who this is was refused.
         if (frame.id === 0) return finish(4000);
       }
-      if (frame.type === "subscribed") asked.delete(frame.id as number);
+      if (frame.type === "subscribed") {
+        const name = asked.get(frame.id as number);
+        if (name === "@" || name === "~") inboxes.set(name, frame.channel);
+        asked.delete(frame.id as number);
+      }
       // It was on its way when the channel was begun anew.
       else if (asked.size && frame.type !== "ack" && "channel" in frame && [...asked.values()].includes(frame.channel as string)) return;
       sink.frame(frame);
@@ -97,7 +103,7 @@ export const websocket: Transport = {
       change(added, removed) {
         // Before it opens nothing was asked: what is to be read is looked up then.
         if (!opened) return;
-        for (const channel of removed) say({ type: "unsubscribe", id: ++id, channel });
+        for (const channel of removed) say({ type: "unsubscribe", id: ++id, channel: inboxes.get(channel) ?? channel });
         read(added);
       },
       close(last) {
