@@ -135,7 +135,8 @@ export class Engine {
     if (!temporary) return this.#end(place.name, new TidingsError(code, message));
     const timer = setTimeout(() => {
       this.#retries.delete(timer);
-      if (this.places.get(place.name) === place) this.#changed([place], []);
+      // Not on one that is opened beside it: that one has asked for all.
+      if (this.places.get(place.name) === place) this.connection?.change?.([place.ask()], []);
     }, retry_ms ?? 1_000);
     this.#retries.add(timer);
   }

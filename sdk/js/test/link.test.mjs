@@ -41,6 +41,22 @@ test('a subscription that was refused for now is not asked for again on another 
   assert.deepEqual(closed, []);
 });
 
+test('nor on one that is opened beside it', async () => {
+  const channel = client().channel('a');
+  const closed = [];
+  channel.on('$closed', (frame) => closed.push(frame));
+  world.refuses = () => true;
+  await clock.advance(100);
+  world.refuses = undefined;
+  // It asks, and its first frame is on its way when the time to ask again has come.
+  await clock.advance(1_850);
+  world.latency = () => 40;
+  tidings.engine.link.refresh();
+  await clock.advance(5_000);
+  assert.equal(tidings.state, 'open');
+  assert.deepEqual(closed, []);
+});
+
 test('a subscription that was refused for now is asked for again', async () => {
   const came = [];
   client().channel('a').on('message', ({ data }) => came.push(data));
