@@ -58,6 +58,8 @@ export class Link {
   /** Which decision a probe's answer is for. */
   #turn = 0;
   #reopening = false;
+  /** When the rungs above are tried, whatever ends before; 0 if that is not known yet. */
+  #climbAt = 0;
   /** Ephemeral messages that came while a candidate is opened: it may bring them again. */
   #fleeting = new Set<string>();
 
@@ -241,7 +243,9 @@ export class Link {
 
   #planClimb(): void {
     clearTimeout(this.#timer);
-    if (this.#connector.at) this.#timer = setTimeout(() => this.climb(), this.#connector.climb(Math.random()));
+    if (!this.#connector.at) return;
+    this.#climbAt ||= Date.now() + this.#connector.climb(Math.random());
+    this.#timer = setTimeout(() => this.climb(), Math.max(0, this.#climbAt - Date.now()));
   }
 
   /** The connection has ended. */
@@ -290,6 +294,7 @@ export class Link {
   }
 
   #moved(from: Transport["name"], to: Transport["name"], reason: MoveReason): void {
+    this.#climbAt = 0;
     this.#http.moved = `${from}.${reason}`;
     if (from !== to) this.#host.moved({ from, to, reason });
   }
@@ -303,6 +308,7 @@ export class Link {
     clearTimeout(this.#timer);
     const from = this.#connector.at;
     const climbs = at < from;
+    if (climbs) this.#climbAt = 0;
     if (climbs) this.#http.moved = `${this.#name(from)}.climbed`;
     this.#candidate = this.#open(
       at,

@@ -149,3 +149,25 @@ test('an application that closes when a channel is refused is not connected', as
   await clock.advance(1_000);
   assert.deepEqual([tidings.state, world.opened, clock.pending], ['closed', 1, 0]);
 });
+
+test('connections that are cut again and again do not keep a client from the rungs above', async () => {
+  const opened = { websocket: 0, sse: 0 };
+  const transport = (name, kind) => {
+    const inner = world.transport(name, kind);
+    return { ...inner, open: (...given) => (opened[name]++, inner.open(...given)) };
+  };
+  tidings = new Tidings('http://server', { transports: [transport('websocket', 'socket'), transport('sse', 'stream')], fetch: world.fetch });
+  world.fates.websocket = 'blocked';
+  tidings.channel('a').on('message', () => {});
+  // As by a proxy that lets nothing live for longer.
+  for (let n = 0; n < 200; n++) {
+    await clock.advance(30_000);
+    for (const connection of [...world.connections]) connection.end('lost');
+  }
+  // 10 s, 20 s … 10 min, each spread by half: about 14 in these 100 minutes.
+  assert.ok(opened.websocket >= 10 && opened.websocket < 25, `${opened.websocket} attempts`);
+  assert.ok(opened.sse > 150, `${opened.sse} streams`);
+  world.fates = {};
+  await clock.advance(15 * 60_000);
+  assert.equal(tidings.transport, 'websocket');
+});
