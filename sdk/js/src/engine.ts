@@ -34,7 +34,7 @@ export class Engine {
   constructor(url: string | URL, transports: readonly Transport[], options: Options) {
     this.http = new Http(url, options);
     this.transports = transports;
-    this.publisher = new Publisher(this.http, () => this.places.size > 0);
+    this.publisher = new Publisher(this.http, () => this.places.size > 0 && this.state.state !== "closed");
     this.link = new Link(this.http, {
       asks: () => this.asks(),
       frame: (frame) => this.#take(frame),

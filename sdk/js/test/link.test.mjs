@@ -171,3 +171,13 @@ test('connections that are cut again and again do not keep a client from the run
   await clock.advance(15 * 60_000);
   assert.equal(tidings.transport, 'websocket');
 });
+
+test('what is published after the end does not wait for a connection that never comes', async () => {
+  client().channel('a').on('message', () => {});
+  await clock.advance(100);
+  tidings.close();
+  const sent = tidings.publish('a', 'late');
+  await clock.advance(1_000);
+  assert.equal((await sent).offset, 1);
+  assert.deepEqual([world.connections.size, clock.pending], [0, 0]);
+});
