@@ -94,6 +94,15 @@ test('after a refusal the channel is not waited for', async () => {
   assert.deepEqual(seen.told.map(({ type, channel }) => [type, channel]), [['error', 'a'], ['subscribed', 'a'], ['message', 'a']]);
 });
 
+test('a refusal of what is asked for anew since is none', async () => {
+  const seen = await open({ asks: [{ name: 'a', after: 'now' }] });
+  seen.socket.onopen();
+  seen.connection.change([{ name: 'a', after: 'now' }], ['a']);
+  seen.get({ type: 'error', id: 1, code: 'too_many_requests', message: 'later', temporary: true, retry_ms: 5 });
+  seen.get({ type: 'subscribed', id: 2, channel: 'a', epoch: 'e', offset: 4, recovered: true });
+  assert.deepEqual(seen.told.map(({ type }) => type), ['subscribed']);
+});
+
 test('binary frames', async () => {
   const seen = await open();
   seen.socket.onopen();

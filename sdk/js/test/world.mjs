@@ -216,7 +216,10 @@ class Fake {
     this.world.clock.later(() => {
       if (this.dead || this.ended) return;
       this.worked = true;
-      if (frame.type === 'subscribed' || frame.type === 'error') this.pending.delete(frame.id);
+      if (frame.type === 'subscribed' || frame.type === 'error') {
+        this.pending.delete(frame.id);
+        if (frame.type === 'error' && [...this.pending.values()].includes(frame.channel)) return;
+      }
       // As the WebSocket does: it is of the reading before.
       else if ([...this.pending.values()].includes(frame.channel)) return;
       this.sink.frame(structuredClone(frame));

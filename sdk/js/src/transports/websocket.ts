@@ -43,6 +43,8 @@ export const websocket: Transport = {
         const channel = asked.get(frame.id as number);
         if (channel !== undefined) {
           asked.delete(frame.id as number);
+          // Where it is asked for anew since, that answer counts.
+          if ([...asked.values()].includes(channel)) return;
           return sink.frame({ ...frame, channel });
         }
         if (frame.id === 0 || frame.id === undefined) complaint = frame;
