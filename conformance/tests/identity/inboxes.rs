@@ -52,6 +52,19 @@ async fn device(server: &TestServer, user: &str) -> Device {
     }
 }
 
+#[tokio::test]
+async fn an_own_inbox_is_left_by_the_sign_by_which_it_was_read() {
+    let server = signalling().await;
+    let mut bob = device(&server, "bob").await;
+    for (sign, name) in [("@", "@bob".to_owned()), ("~", format!("~{}", bob.client))] {
+        let told = command(&mut bob.ws, json!({"type": "unsubscribe", "channel": sign})).await;
+        assert_eq!(
+            (&told["type"], &told["channel"]),
+            (&json!("unsubscribed"), &json!(name))
+        );
+    }
+}
+
 impl Device {
     async fn send(&mut self, to: &str, event: &str, data: Value) -> Value {
         let publish = json!({

@@ -181,8 +181,10 @@ impl WebSocket {
     }
 
     fn unsubscribe(&mut self, id: Option<&RawValue>, channel: &str) {
+        let who = self.who();
         let found = ChannelName::parse(channel)
             .map_err(Problem::from)
+            .and_then(|name| own_inbox(name, &who.claims, who.client))
             .and_then(|name| match self.feed.find(&name) {
                 Some(key) => Ok((name, key)),
                 None => Err(Problem::new(
