@@ -83,11 +83,11 @@ export function judge(told, ledger, name) {
 }
 
 /** In the page: a client that writes down what it is told. */
-function begin({ channel, timings }) {
+function begin({ channel, timings, tabs }) {
   const told = [];
   const moves = [];
   const failed = [];
-  const client = new window.Tidings('/', { token: () => window.mint(), timings });
+  const client = new window.Tidings('/', { token: () => window.mint(), timings, tabs });
   client.on('$move', ({ from, to, reason }) => moves.push(`${from} > ${to}: ${reason}`));
   client.on('$failed', (error) => failed.push(String(error)));
   const room = client.channel(channel);
@@ -127,7 +127,8 @@ export async function master({ minutes, seed, rate = 200, log = console.log }) {
     const stuck = setTimeout(async () => {
       for (const each of [...tabs, page]) log(`stuck: ${await Promise.race([each.evaluate(() => JSON.stringify({ state: window.run?.client.state, transport: window.run?.client.transport, told: window.run?.told.length, failed: window.run?.failed, moves: window.run?.moves.slice(-3), states: window.run?.states?.slice(-6), id: window.run?.client.client })).catch(String), new Promise((resolve) => setTimeout(resolve, 1_000, 'no answer'))])}`);
     }, 30_000);
-    await page.evaluate(begin, { channel: CHANNEL, timings: { ...TIMINGS, climbFirst: 1_000, climbMax: 4_000, tabAnswer: 500 } });
+    // Some share a connection, some go down the ladder and up on their own.
+    await page.evaluate(begin, { channel: CHANNEL, tabs: random.next() < 0.5, timings: { ...TIMINGS, climbFirst: 1_000, climbMax: 4_000, tabAnswer: 500 } });
     clearTimeout(stuck);
     tabs.add(page);
     counts.tabs++;
