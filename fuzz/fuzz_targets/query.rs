@@ -5,6 +5,9 @@
 #![no_main]
 
 #[allow(dead_code, unreachable_pub)]
+#[path = "../../crates/tidings-server/src/moves.rs"]
+mod moves;
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../crates/tidings-server/src/query.rs"]
 mod query;
 #[allow(dead_code, unreachable_pub)]

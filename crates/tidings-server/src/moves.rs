@@ -3,10 +3,6 @@
 
 use tidings_core::Counter;
 
-use crate::app::App;
-use crate::query::Query;
-use crate::stats::Transport;
-
 /// A way of reading, as a client chooses among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rung {
@@ -47,19 +43,6 @@ const REASONS: [(&str, Reason); 7] = [
     ("climbed", Reason::Climbed),
 ];
 
-impl Rung {
-    /// That of a request.
-    pub fn of(transport: Transport, posts: bool) -> Self {
-        match (transport, posts) {
-            (Transport::WebSocket, _) => Self::WebSocket,
-            (Transport::Sse, true) => Self::SsePost,
-            (Transport::Sse, false) => Self::Sse,
-            (Transport::LongPoll, _) => Self::LongPoll,
-            (Transport::Poll, _) => Self::Poll,
-        }
-    }
-}
-
 /// What a client says: which rung it left, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Move {
@@ -88,6 +71,13 @@ fn named<T: Copy>(names: &[(&str, T)], text: &str) -> Option<T> {
 pub struct Moves([[[Counter; 7]; 5]; 5]);
 
 impl Moves {
+    /// Counts a move to the rung by which it is told. One to where it came from is none.
+    pub fn count(&self, Move { from, reason }: Move, to: Rung) {
+        if from != to {
+            self.0[from as usize][to as usize][reason as usize].add(1);
+        }
+    }
+
     /// Those that happened: from, to, reason, how often.
     pub fn seen(&self) -> impl Iterator<Item = ([&'static str; 3], u64)> + '_ {
         let all = RUNGS.into_iter().flat_map(|from| {
@@ -100,15 +90,6 @@ impl Moves {
             ([from.0, to.0, reason.0], counter.get())
         })
         .filter(|(_, count)| *count > 0)
-    }
-}
-
-/// Counts what a request says of a move, with the rung that it asks by.
-pub fn count(app: &App, query: &Query, to: Rung) {
-    if let Some(Move { from, reason }) = query.moved
-        && from != to
-    {
-        app.stats.moves.0[from as usize][to as usize][reason as usize].add(1);
     }
 }
 

@@ -17,7 +17,6 @@ use tidings_protocol::{Code, Problem};
 use crate::access::single;
 use crate::app::App;
 use crate::identity::Who;
-use crate::moves::{self, Rung};
 use crate::presence::{JoinWish, Joins, Membership};
 use crate::publish::Publisher;
 use crate::query::{Query, check_seconds, invalid};
@@ -93,7 +92,7 @@ impl Reading {
         }
         let wait = query.seconds("wait")?;
         let transport = transport(query.one("transport")?, wishes, wait)?;
-        moves::count(app, query, Rung::of(transport, false));
+        app.stats.moved(query.moved, transport, false);
         if names.is_empty() && transport != Transport::WebSocket {
             return Err(invalid(
                 "which channel? GET /channels/NAME, or /channels?name=NAME&name=…".into(),
@@ -145,7 +144,7 @@ impl Reading {
                 "a WebSocket is opened by GET /channels, not by POST /read".into(),
             ));
         }
-        moves::count(app, query, Rung::of(transport, true));
+        app.stats.moved(query.moved, transport, true);
         let joins = JoinWish::of_body(&body)?;
         let mut channels = Vec::with_capacity(body.channels.len());
         for channel in body.channels {

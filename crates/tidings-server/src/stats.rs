@@ -3,7 +3,7 @@
 use tidings_core::{Counter, Gauge};
 use tidings_protocol::{Code, Problem};
 
-use crate::moves::Moves;
+use crate::moves::{Move, Moves, Rung};
 
 /// How a reader reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +136,20 @@ impl Default for ServerStats {
 }
 
 impl ServerStats {
+    /// What a reading says of a move, by the rung on which it says so.
+    pub(crate) fn moved(&self, moved: Option<Move>, to: Transport, posts: bool) {
+        let to = match to {
+            Transport::WebSocket => Rung::WebSocket,
+            Transport::Sse if posts => Rung::SsePost,
+            Transport::Sse => Rung::Sse,
+            Transport::LongPoll => Rung::LongPoll,
+            Transport::Poll => Rung::Poll,
+        };
+        if let Some(moved) = moved {
+            self.moves.count(moved, to);
+        }
+    }
+
     /// The counters of a transport.
     pub fn of(&self, transport: Transport) -> &TransportStats {
         &self.transports[transport as usize]
