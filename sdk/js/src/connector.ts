@@ -1,5 +1,5 @@
-// The rules of the ladder (docs/clients.md): what follows on the end of a connection. Pure: the clock, chance and the
-// connections are elsewhere.
+// The rules of the ladder (docs/clients.md): what follows on the end of a connection, and when the rungs above are tried. Pure: the
+// clock, chance and the connections are elsewhere.
 
 import type { MoveReason, Timings } from "./types.ts";
 
@@ -10,8 +10,8 @@ export type End =
 
 export interface Ended {
   end: End;
-  /** Milliseconds from the first frame to the last byte. */
-  lived: number;
+  /** Milliseconds from the first frame to the last byte; absent if no first frame came. */
+  lived?: number | undefined;
   /** Twice the server's heartbeat, in milliseconds. */
   quiet: number;
   /** What the server asked for: exactly so long if `asked`, else at least. */
@@ -26,24 +26,28 @@ export interface Verdict {
   delay: number;
   /** Why the rung was left, if it was. */
   moved?: MoveReason;
-  /** Attempts in a row that did not work. */
+  /** Connections in a row without a first frame. */
   failed: number;
 }
 
-/** Ends that speak against a rung, and how many in a row leave it. */
-const strikes: Partial<Record<End, number>> = { blocked: 2, broken: 2, mute: 1, cut: 3, silent: 2 };
+/** Ends that speak against a rung, and how many leave it. */
+const limits: Partial<Record<End, number>> = { blocked: 2, broken: 2, mute: 1, cut: 3, silent: 2 };
 
 export class Connector {
   /** The rung in use or tried. */
   at = 0;
+  /** How often the rungs above were tried, since the doubling began. */
+  climbs = 0;
   #rungs: number;
   #timings: Timings;
-  #strikes = 0;
-  #silences = 0;
+  #strikes: Partial<Record<End, number>> = {};
+  /** The rungs over which a first frame ever came. */
+  #worked = new Set<number>();
+  /** A connection lived for two heartbeats on the present rung. */
+  #settled = false;
   #delays = 0;
   #atOnce = false;
   #failed = 0;
-  #climbs = 0;
 
   constructor(rungs: number, timings: Timings) {
     this.#rungs = rungs;
@@ -51,50 +55,66 @@ export class Connector {
   }
 
   /** What follows. `random` is in 0..1. */
-  ended(ended: Ended, random: number): Verdict {
-    const { lived, quiet, after, alive } = ended;
-    const { hintMax, stable } = this.#timings;
-    let { end } = ended;
-    if (lived >= stable) this.#strikes = this.#delays = this.#failed = 0;
-    if (lived >= quiet) this.#silences = 0;
-    const needed = strikes[end] ?? 0;
-    if (needed && !alive) end = "unreachable";
+  ended({ end, lived, quiet, after = 0, alive }: Ended, random: number): Verdict {
+    this.#learn(lived, quiet);
+    const hint = Math.min(after, this.#timings.hintMax);
     const again = this.#atOnce;
     this.#atOnce = end === "at_once";
-    if (end !== "asked") this.#failed++;
-    const hint = Math.min(after ?? 0, hintMax);
-    if (end === "asked") return this.#verdict(hint);
-    if (end === "at_once" && !again) return this.#verdict(0);
-    if (needed && alive) {
-      const count = end === "silent" ? ++this.#silences : ++this.#strikes;
-      if (count >= needed) return this.#down(end as MoveReason, random);
-      if (end === "blocked" || end === "broken") return this.#verdict(0);
+    const limit = limits[end];
+    if (alive && limit) {
+      const kind = end === "broken" ? "blocked" : end;
+      const count = (this.#strikes[kind] = (this.#strikes[kind] ?? 0) + 1);
+      if (count >= limit) return this.#down(end as MoveReason, hint, random);
+      if (!this.#worked.has(this.at)) return this.#verdict(0);
     }
-    return this.#verdict(Math.max(this.#backoff(random), hint));
+    if (end === "asked") return this.#verdict(hint);
+    return this.#verdict(this.#atOnce && !again ? 0 : this.#backoff(hint, random));
   }
 
   /** A connection over a better rung works. */
   climbed(at: number): void {
     this.at = at;
-    this.#strikes = this.#silences = this.#climbs = 0;
+    this.#strikes = {};
+    this.#settled = false;
   }
 
-  /** When the rungs above are tried again. */
+  /** How long until the rungs above are tried. */
   climb(random: number): number {
     const { climbFirst, climbMax } = this.#timings;
-    return Math.min(climbFirst * 2 ** this.#climbs++, climbMax) * (0.5 + random);
+    return Math.min(climbFirst * 2 ** this.climbs, climbMax) * (0.5 + random);
   }
 
-  #down(reason: MoveReason, random: number): Verdict {
-    this.#strikes = this.#silences = this.#climbs = 0;
-    if (this.#rungs === 1) return this.#verdict(this.#backoff(random));
-    this.at = (this.at + 1) % this.#rungs;
-    return { ...this.#verdict(this.at ? 0 : this.#backoff(random)), moved: reason };
+  #learn(lived: number | undefined, quiet: number): void {
+    if (lived === undefined) {
+      this.#failed++;
+      return;
+    }
+    this.#failed = 0;
+    this.#worked.add(this.at);
+    if (lived >= this.#timings.stable) {
+      const { silent = 0 } = this.#strikes;
+      this.#strikes = { silent };
+      this.#delays = 0;
+      this.#atOnce = false;
+    }
+    if (lived >= quiet) {
+      this.#strikes.silent = 0;
+      this.#settled = true;
+    }
   }
 
-  #backoff(random: number): number {
+  /** To the rung below; below the last one it begins again at the top, after a delay. */
+  #down(reason: MoveReason, hint: number, random: number): Verdict {
+    const from = this.at;
+    const at = (from + 1) % this.#rungs;
+    if (this.#settled || !at) this.climbs = 0;
+    this.climbed(at);
+    return { ...this.#verdict(at ? 0 : this.#backoff(hint, random)), ...(at !== from && { moved: reason }) };
+  }
+
+  #backoff(hint: number, random: number): number {
     const { backoffFirst, backoffMax } = this.#timings;
-    return Math.min(backoffFirst * 2 ** Math.min(this.#delays++, 20), backoffMax) * random;
+    return Math.max(hint, Math.min(backoffFirst * 2 ** this.#delays++, backoffMax) * random);
   }
 
   #verdict(delay: number): Verdict {

@@ -144,10 +144,10 @@ export class Http {
     this.client = client;
   }
 
-  /** Whether the server is well, seen by a plain request. */
-  async probe(timeout: number): Promise<boolean> {
+  /** Whether the server is well, seen by a plain request. It is not waited for longer than for a first frame that is asked for a third later. */
+  async probe(): Promise<boolean> {
     try {
-      const answer = await this.request(this.url("healthz"), { timeout });
+      const answer = await this.request(this.url("healthz"), { timeout: (this.timings.firstFrame * 2) / 3 });
       return answer.status === 200;
     } catch {
       return false;

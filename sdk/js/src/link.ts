@@ -126,7 +126,13 @@ export class Link {
     }
   }
 
-  /** The network may be another one, or the connection dead without a word: what there is is replaced, by a better rung if one works. */
+  /** The network is another one: what did not work over the one before may work over this. */
+  networkChanged(): void {
+    this.#connector.climbs = 0;
+    this.refresh();
+  }
+
+  /** The connection may be dead without a word: what there is is replaced, by a better rung if one works. */
   refresh(): void {
     if (!this.#running) return;
     if (this.#current?.first) this.#seek(0, this.#connector.at);
@@ -163,7 +169,7 @@ export class Link {
   #open(at: number, worked: (attempt: Attempt) => void, ended: (attempt: Attempt, outcome: Outcome) => void): Attempt {
     const { firstFrame } = this.#http.timings;
     let alive = false;
-    const probing = setTimeout(() => void this.#http.probe((firstFrame * 2) / 3).then((well) => (alive = well)), firstFrame / 3);
+    const probing = setTimeout(() => void this.#http.probe().then((well) => (alive = well)), firstFrame / 3);
     const deadline = setTimeout(() => end("mute", new TidingsError("unreachable", "nothing came in time", true)), firstFrame);
     const heard = (): void => {
       clearTimeout(probing);
@@ -262,21 +268,21 @@ export class Link {
     // Something else is to be read since.
     if (end === "done") return this.#connect();
     if (end === "final") return this.#refused(error as TidingsError);
-    const lived = attempt.first && attempt.last - attempt.first;
-    if (end === "lost") end = !attempt.first ? "broken" : lived < this.#http.timings.stable ? "cut" : "lost";
+    const lived = attempt.first ? attempt.last - attempt.first : undefined;
+    if (end === "lost") end = lived === undefined ? "broken" : lived < this.#http.timings.stable ? "cut" : "lost";
     const reason = error?.message ?? "the server asked to come back";
     let { alive = false } = outcome;
     if (doubtful.has(end)) {
       this.#tell("waiting", { reason });
-      alive = await this.#http.probe(this.#http.timings.firstFrame);
+      alive = await this.#http.probe();
       if (turn !== this.#turn) return;
     }
     const from = this.#name(this.#connector.at);
     const verdict = this.#connector.ended({ end, lived, quiet: attempt.quiet || 2 * this.#http.timings.wait, after, alive }, Math.random());
-    if (verdict.moved) this.#moved(from, this.#name(verdict.at), verdict.moved);
-    if (turn !== this.#turn) return;
     const { maxAttempts = Infinity } = this.#http.options;
     if (verdict.failed >= maxAttempts) return this.#refused(new TidingsError("failed", `${maxAttempts} attempts have failed; the last: ${reason}`, true));
+    if (verdict.moved) this.#moved(from, this.#name(verdict.at), verdict.moved);
+    if (turn !== this.#turn) return;
     // Systems err about being offline, so it is tried all the same, but rarely.
     const offline = (globalThis.navigator as Navigator | undefined)?.onLine === false;
     const retryIn = offline ? Math.max(verdict.delay, this.#http.timings.backoffMax) : verdict.delay;
@@ -296,7 +302,7 @@ export class Link {
   #moved(from: Transport["name"], to: Transport["name"], reason: MoveReason): void {
     this.#climbAt = 0;
     this.#http.moved = `${from}.${reason}`;
-    if (from !== to) this.#host.moved({ from, to, reason });
+    this.#host.moved({ from, to, reason });
   }
 
   /** Opens another connection beside the one that stands, over the first rung that works of these. */
@@ -308,8 +314,12 @@ export class Link {
     clearTimeout(this.#timer);
     const from = this.#connector.at;
     const climbs = at < from;
-    if (climbs) this.#climbAt = 0;
-    if (climbs) this.#http.moved = `${this.#name(from)}.climbed`;
+    if (climbs) {
+      this.#climbAt = 0;
+      this.#http.moved = `${this.#name(from)}.climbed`;
+      // One try, whatever comes of it.
+      if (!at) this.#connector.climbs++;
+    }
     this.#candidate = this.#open(
       at,
       (attempt) => {

@@ -21,8 +21,8 @@ export const page: Extension = ({ link, places }) => {
     link.start();
     link.refresh();
   };
-  listen(scope, "online", () => link.refresh());
-  listen(global.navigator?.connection, "change", () => link.refresh());
+  listen(scope, "online", () => link.networkChanged());
+  listen(global.navigator?.connection, "change", () => link.networkChanged());
   listen(document, "visibilitychange", () => {
     const since = hidden;
     hidden = document?.visibilityState === "hidden" ? Date.now() : 0;
