@@ -6,6 +6,7 @@ import type { Engine } from "./engine.ts";
 import { TidingsError } from "./errors.ts";
 import type { Frame } from "./frames.ts";
 import type { Consumer, Place } from "./places.ts";
+import { whenAborted } from "./signals.ts";
 import type { AnyMessage, Cancel, ChannelEvents, ChannelOptions, Closed, Events, Message, PublishOptions, Receipt } from "./types.ts";
 
 export class Channel<E extends object = Events> implements Consumer, AsyncIterable<AnyMessage<E>> {
@@ -45,9 +46,10 @@ export class Channel<E extends object = Events> implements Consumer, AsyncIterab
     return remove;
   }
 
-  /** The messages, one after another. Reading ends with the loop. Throws `too_slow` if `buffer` messages wait for it, and what the client fails with. */
+  /** The messages, one after another. Reading ends with the loop. Throws `too_slow` if `buffer` messages wait for it, and what the client ends with (`closed`). */
   async *messages({ signal }: Cancel = {}): AsyncGenerator<AnyMessage<E>, void, undefined> {
-    const { buffer = 1_024 } = this.engine.http.options;
+    const { http, signal: closed } = this.engine;
+    const { buffer = 1_024 } = http.options;
     const waiting: AnyMessage<E>[] = [];
     const stop = new AbortController();
     const listening = { signal: stop.signal };
@@ -57,12 +59,10 @@ export class Channel<E extends object = Events> implements Consumer, AsyncIterab
       ended ??= { error };
       wake();
     };
-    const abort = (): void => end(signal?.reason);
-    if (signal?.aborted) throw signal.reason;
-    signal?.addEventListener("abort", abort);
+    signal?.throwIfAborted();
+    const forget = whenAborted(end, signal, closed);
     this.on("$closed", ({ error }) => end(error), listening);
     this.emitter.add("$end", () => end(), stop.signal);
-    this.engine.emitter.add("$failed", end, stop.signal);
     this.on("$message", (message) => {
       if (ended) return;
       if (waiting.push(message) > buffer) end(new TidingsError("too_slow", `${buffer} messages wait to be taken: take them sooner, or raise \`buffer\``));
@@ -78,7 +78,7 @@ export class Channel<E extends object = Events> implements Consumer, AsyncIterab
       }
     } finally {
       stop.abort();
-      signal?.removeEventListener("abort", abort);
+      forget();
     }
   }
 
@@ -88,24 +88,15 @@ export class Channel<E extends object = Events> implements Consumer, AsyncIterab
 
   /** Waits until the server reads the channel for this client: what is published from then on comes. */
   ready({ signal }: Cancel = {}): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const stop = new AbortController();
-      const listening = { signal: stop.signal };
-      const settle = (act: () => void) => (): void => {
-        stop.abort();
-        signal?.removeEventListener("abort", abort);
-        act();
-      };
-      const abort = settle(() => reject(signal?.reason));
-      this.on("$closed", ({ error }) => settle(() => reject(error ?? new TidingsError("channel_closed", `${this.name} has ended`)))(), listening);
-      this.emitter.add("$end", settle(() => reject(new TidingsError("closed", `${this.name} was closed`))), stop.signal);
-      this.engine.emitter.add("$failed", (error) => settle(() => reject(error))(), stop.signal);
-      signal?.addEventListener("abort", abort);
-      const ready = settle(resolve);
-      this.emitter.add("$ready", ready, stop.signal);
-      if (signal?.aborted) abort();
-      else if (this.#place?.after !== undefined) ready();
-    });
+    const stop = new AbortController();
+    const listening = { signal: stop.signal };
+    return new Promise<void>((resolve, reject) => {
+      whenAborted(reject, stop.signal, signal, this.engine.signal);
+      this.on("$closed", ({ error }) => reject(error ?? new TidingsError("channel_closed", `${this.name} has ended`)), listening);
+      this.emitter.add("$end", () => reject(new TidingsError("closed", `${this.name} was closed`)), stop.signal);
+      this.emitter.add("$ready", () => resolve(), stop.signal);
+      if (this.#place?.after !== undefined) resolve();
+    }).finally(() => stop.abort());
   }
 
   /** Publishes a message: anything that JSON holds, or bytes. Resolves once the server holds it; while away it waits in a queue. */

@@ -14,15 +14,11 @@ export interface CoreOptions extends Omit<Options, "transports" | "tabs" | "pers
 export class Tidings {
   /** @internal */
   protected readonly engine: Engine;
-  readonly #extensions: readonly Extension[];
   readonly #channels = new Map<string, Channel<never>>();
-  #ends: ((() => void) | void)[] = [];
 
   /** `url` is the server's, with a path prefix if it has one; in a page it may be relative. It connects when a channel is listened to. */
   constructor(url: string | URL, { transports, extensions = [], ...options }: CoreOptions) {
-    this.engine = new Engine(url, transports, options);
-    this.#extensions = extensions;
-    this.#begin();
+    this.engine = new Engine(url, transports, options, extensions);
   }
 
   get state(): State {
@@ -63,29 +59,15 @@ export class Tidings {
 
   /** Tries now: after it was closed or has failed, or instead of waiting. */
   connect(): void {
-    const { engine } = this;
-    if (engine.closed) this.#begin();
-    engine.link.changed([], []);
-    engine.link.refresh();
+    this.engine.connect();
   }
 
   /** Ends the connection and refuses what waits. Listeners stay, for `connect()`. */
   close(): void {
-    const { engine } = this;
-    if (engine.closed) return;
-    engine.closed = true;
-    for (const end of this.#ends) end?.();
-    engine.link.stop(true);
-    engine.publisher.fail(new TidingsError("closed", "the client was closed"));
-    engine.tell({ state: "closed", transport: null });
+    this.engine.close(new TidingsError("closed", "the client was closed"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
-  }
-
-  #begin(): void {
-    this.engine.closed = false;
-    this.#ends = this.#extensions.map((extension) => extension(this.engine));
   }
 }

@@ -1,5 +1,7 @@
 // Listeners by name.
 
+import { whenAborted } from "./signals.ts";
+
 export type Listener<Value> = (value: Value) => void;
 
 /** Takes listeners, and calls those of a name in their order. One that throws does not keep the others from hearing. */
@@ -23,10 +25,10 @@ export class Emitter {
       if (!set.delete(own)) return;
       if (!set.size) this.#listeners.delete(name);
       this.#count--;
-      signal?.removeEventListener("abort", remove);
+      forget();
       this.emptied?.();
     };
-    signal?.addEventListener("abort", remove);
+    const forget = whenAborted(remove, signal);
     return remove;
   }
 

@@ -11,8 +11,8 @@ import { Publisher } from "./publisher.ts";
 import type { Ask, Connection, Transport } from "./transport.ts";
 import type { ChannelOptions, Options, StateChange } from "./types.ts";
 
-/** Something that a client can do without, begun with it; gives what ends it. */
-export type Extension = (engine: Engine) => (() => void) | void;
+/** Something that a client can do without, begun with it; the signal ends it. */
+export type Extension = (engine: Engine, signal: AbortSignal) => void;
 
 export class Engine {
   readonly http: Http;
@@ -23,18 +23,19 @@ export class Engine {
   readonly transports: readonly Transport[];
   connection: Connection | undefined;
   state: StateChange = { state: "idle", transport: null };
-  closed = false;
   /** Where a reading starts that nothing else says, by channel: positions that outlived a page. */
   kept: Record<string, string> = {};
   /** Whether a message is not for the application. */
   hides: ((frame: Frame) => boolean) | undefined;
   /** Subscriptions that were refused for now. */
   readonly #retries: Set<ReturnType<typeof setTimeout>> = new Set();
+  readonly #extensions: readonly Extension[];
+  #stop = new AbortController();
 
-  constructor(url: string | URL, transports: readonly Transport[], options: Options) {
+  constructor(url: string | URL, transports: readonly Transport[], options: Options, extensions: readonly Extension[]) {
     this.http = new Http(url, options);
     this.transports = transports;
-    this.publisher = new Publisher(this.http, () => this.places.size > 0 && this.state.state !== "closed");
+    this.publisher = new Publisher(this.http, () => this.places.size > 0 && !this.signal.aborted);
     this.link = new Link(this.http, {
       asks: () => this.asks(),
       frame: (frame) => this.#take(frame),
@@ -50,10 +51,40 @@ export class Engine {
       refused: (error) => this.#refused(error),
     });
     this.link.use(transports);
+    this.#extensions = extensions;
+    this.#begin();
+  }
+
+  /** Aborted once the client is closed or was refused for good, with why; another one when it begins again. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  #begin(): void {
+    for (const extension of this.#extensions) extension(this, this.signal);
+  }
+
+  /** Tries now, whatever was before. */
+  connect(): void {
+    if (this.signal.aborted) {
+      this.#stop = new AbortController();
+      this.#begin();
+    }
+    this.#changed([], []);
+    this.link.refresh();
+  }
+
+  /** Ends it for this reason. */
+  close(error: TidingsError, reason?: string): void {
+    if (this.signal.aborted) return;
+    this.link.stop(true);
+    this.publisher.fail(error);
+    this.#stop.abort(error);
+    this.tell({ state: "closed", transport: null, ...(reason !== undefined && { reason }) });
   }
 
   asks(): Ask[] {
-    return [...this.places.values()].map((place) => place.ask());
+    return this.signal.aborted ? [] : [...this.places.values()].map((place) => place.ask());
   }
 
   /** Begins to read a channel for a consumer. */
@@ -80,7 +111,7 @@ export class Engine {
   }
 
   #changed(added: Place[], removed: string[]): void {
-    if (!this.closed) this.link.changed(added.map((place) => place.ask()), removed);
+    if (!this.signal.aborted) this.link.changed(added.map((place) => place.ask()), removed);
   }
 
   #take(frame: Frame): void {
@@ -168,8 +199,7 @@ export class Engine {
       for (const name of channels) this.#end(name, error);
       return this.places.size > 0;
     }
-    this.publisher.fail(error);
-    this.tell({ state: "closed", transport: null, reason: error.message });
+    this.close(error, error.message);
     this.emitter.emit("$failed", error);
     return false;
   }

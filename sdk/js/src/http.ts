@@ -2,6 +2,7 @@
 
 import type { End } from "./connector.ts";
 import { TidingsError, asError, passes } from "./errors.ts";
+import { whenAborted } from "./signals.ts";
 import { timings } from "./timings.ts";
 import type { Options, Timings } from "./types.ts";
 
@@ -93,9 +94,7 @@ export class Http {
   async request(url: string, { method = "GET", body, headers, signal, timeout }: Asked): Promise<Response> {
     const token = await this.token();
     const controller = new AbortController();
-    const abort = (): void => controller.abort(signal?.reason);
-    if (signal?.aborted) abort();
-    signal?.addEventListener("abort", abort);
+    const forget = whenAborted((reason) => controller.abort(reason), signal);
     const timer = timeout === undefined ? undefined : setTimeout(() => controller.abort(new TidingsError("timeout", "no answer in time", true)), timeout);
     try {
       const answer = await (this.options.fetch ?? fetch)(url, {
@@ -118,7 +117,7 @@ export class Http {
       throw signal?.aborted ? signal.reason : asError(controller.signal.aborted ? controller.signal.reason : error);
     } finally {
       clearTimeout(timer);
-      if (timeout !== undefined) signal?.removeEventListener("abort", abort);
+      if (timeout !== undefined) forget();
     }
   }
 

@@ -1,6 +1,7 @@
 // Messages to a user or a client, and requests with replies: a convention over ordinary messages (docs/clients.md).
 
 import { TidingsError } from "./errors.ts";
+import { whenAborted } from "./signals.ts";
 import type { Message, PublishOptions, Receipt, Cancel } from "./types.ts";
 import type { Engine } from "./engine.ts";
 import { randomId } from "./publisher.ts";
@@ -54,26 +55,22 @@ export class Peer {
     const id = randomId();
     signal?.throwIfAborted();
     const stop = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
     try {
       return await new Promise<Data>((resolve, reject) => {
-        const timer = setTimeout(() => reject(new TidingsError("timeout", `no reply within ${timeout} ms`, true)), timeout);
-        const abort = (): void => reject(signal?.reason);
-        signal?.addEventListener("abort", abort);
-        stop.signal.addEventListener("abort", () => {
-          clearTimeout(timer);
-          signal?.removeEventListener("abort", abort);
-        });
+        timer = setTimeout(() => reject(new TidingsError("timeout", `no reply within ${timeout} ms`, true)), timeout);
+        whenAborted(reject, stop.signal, signal, this.#engine.signal);
         this.#inbox.on("reply", ({ data }) => {
           const reply = data as Reply;
           if (!has(data, "$reply") || reply.$reply !== id) return;
           if (reply.error === undefined) resolve(reply.data as Data);
           else reject(new TidingsError("refused", reply.error));
         }, { signal: stop.signal });
-        this.#engine.emitter.add("$state", ({ state }) => state === "closed" && reject(new TidingsError("closed", "the client was closed")), stop.signal);
         // Who is not read yet would miss a quick reply.
         this.#inbox.ready({ signal: stop.signal }).then(() => this.send({ $request: id, data } satisfies Request, { event, signal: stop.signal })).catch(reject);
       });
     } finally {
+      clearTimeout(timer);
       stop.abort();
     }
   }

@@ -108,6 +108,13 @@ export class Link {
     this.#host.connected(undefined);
   }
 
+  /** Ends until `start`: the page does nothing meanwhile. */
+  suspend(): void {
+    if (!this.#running) return;
+    this.stop(false);
+    this.#tell("waiting", { reason: "the page is suspended" });
+  }
+
   /** What is to be read has changed. */
   changed(added: Ask[], removed: string[]): void {
     if (!this.#host.asks().length) {

@@ -23,7 +23,11 @@ export const memory =
     }
     link.settled = (name) => {
       const kept: Kept = { name, network: network(), until: Date.now() + http.timings.remember };
-      if (name === transports[0]?.name) sessionStorage.removeItem(key);
-      else sessionStorage.setItem(key, JSON.stringify(kept));
+      try {
+        if (name === transports[0]?.name) sessionStorage.removeItem(key);
+        else sessionStorage.setItem(key, JSON.stringify(kept));
+      } catch {
+        // It is full: the next page begins at the top.
+      }
     };
   };

@@ -8,14 +8,13 @@ const HIDDEN = 25_000;
 type Target = EventTarget | undefined;
 
 /** Where there is no page it watches what there is. */
-export const page: Extension = ({ link, places }) => {
+export const page: Extension = ({ link, places }, signal) => {
   const global = globalThis as { document?: Document & EventTarget; addEventListener?: unknown; navigator?: { connection?: EventTarget } };
   const { document } = global;
   const scope = (typeof global.addEventListener === "function" ? globalThis : undefined) as Target;
-  const stop = new AbortController();
   let hidden = 0;
   const listen = (target: Target, names: string, act: (event: Event) => void): void => {
-    for (const name of names.split(" ")) target?.addEventListener(name, (event) => places.size && act(event), { signal: stop.signal });
+    for (const name of names.split(" ")) target?.addEventListener(name, (event) => places.size && act(event), { signal });
   };
   const resume = (): void => {
     link.start();
@@ -31,9 +30,8 @@ export const page: Extension = ({ link, places }) => {
     else link.climb();
   });
   // A frozen page hears nothing, and a connection of it would look alive to the server.
-  listen(document, "freeze", () => link.stop(false));
+  listen(document, "freeze", () => link.suspend());
   listen(document, "resume", resume);
-  listen(scope, "pagehide", (event) => (event as PageTransitionEvent).persisted && link.stop(false));
+  listen(scope, "pagehide", (event) => (event as PageTransitionEvent).persisted && link.suspend());
   listen(scope, "pageshow", (event) => (event as PageTransitionEvent).persisted && resume());
-  return () => stop.abort();
 };

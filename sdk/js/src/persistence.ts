@@ -11,7 +11,7 @@ interface Kept {
 
 export const persistence =
   (url: string, storage: NonNullable<Options["persist"]>): Extension =>
-  ({ http, kept, places }) => {
+  ({ http, kept, places }, signal) => {
     const key = `tidings.places ${url}`;
     const store = storage === true ? sessionStorage : storage || sessionStorage;
     const take = (): void => {
@@ -26,14 +26,10 @@ export const persistence =
       for (const { name, after } of places.values()) if (after) found.places[name] = after;
       store.setItem(key, JSON.stringify(found));
     };
-    const stop = new AbortController();
-    const on = (name: string, act: () => void): void => globalThis.addEventListener?.(name, act, { signal: stop.signal });
+    const on = (name: string, act: () => void): void => globalThis.addEventListener?.(name, act, { signal });
     on("pagehide", keep);
     // A phone may end a page that is out of sight without a word.
     on("visibilitychange", () => (document.visibilityState === "hidden" ? keep() : store.removeItem(key)));
     take();
-    return () => {
-      keep();
-      stop.abort();
-    };
+    signal.addEventListener("abort", keep);
   };

@@ -4,7 +4,8 @@ import type { Engine } from "./engine.ts";
 import { asError } from "./errors.ts";
 import type { Frame } from "./frames.ts";
 import type { Consumer } from "./places.ts";
-import type { Member } from "./types.ts";
+import { pause, whenAborted } from "./signals.ts";
+import type { Member, StateChange } from "./types.ts";
 
 /** Who is there at a moment, and the cursor from which the presence channel goes on. */
 export const memberList = ({ http }: Engine, name: string, signal?: AbortSignal): Promise<{ clients: Member[]; count: number; cursor: string }> =>
@@ -18,12 +19,17 @@ export class Presence implements Consumer {
   readonly #tell: Tell;
   readonly #stop = new AbortController();
   #clients: Map<string, Member> | undefined;
+  /** The client was closed before the list was taken. */
+  #missed = false;
 
   constructor(engine: Engine, name: string, tell: Tell) {
     this.#engine = engine;
     this.#name = name;
     this.#tell = tell;
-    this.#begin();
+    engine.emitter.add("$state", ({ state }: StateChange) => {
+      if (state === "open" && this.#missed) void this.#take();
+    }, this.#stop.signal);
+    void this.#take();
   }
 
   /** The members; undefined until the list was taken. */
@@ -40,7 +46,7 @@ export class Presence implements Consumer {
     if (frame.type === "gap") {
       // What changed is not known: the list is taken again.
       this.#engine.detach(this.#channel, this);
-      this.#begin();
+      void this.#take();
     } else if (frame.type === "message" && this.#clients) {
       const member = frame.data as Member;
       if (frame.event === "join") this.#clients.set(member.client, member);
@@ -54,22 +60,28 @@ export class Presence implements Consumer {
     return `$presence:${this.#name}`;
   }
 
-  #begin(): void {
-    const { signal } = this.#stop;
-    memberList(this.#engine, this.#name, signal).then(
-      ({ clients, cursor }) => {
-        if (signal.aborted) return;
+  /** Takes the list, again until it is there, and reads on from its place. */
+  async #take(): Promise<void> {
+    const stop = new AbortController();
+    const { signal } = stop;
+    const forget = whenAborted(() => stop.abort(), this.#stop.signal, this.#engine.signal);
+    while (!(this.#missed = signal.aborted)) {
+      try {
+        const { clients, cursor } = await memberList(this.#engine, this.#name, signal);
+        if (signal.aborted) continue;
         this.#clients = new Map(clients.map((member) => [member.client, member]));
         this.#engine.attach(this.#channel, this, { after: cursor });
         this.#tell("$presence", this.members);
-      },
-      (reason: unknown) => {
-        if (signal.aborted) return;
+        return forget();
+      } catch (reason) {
         const error = asError(reason);
-        if (!error.temporary) return this.#tell("$closed", { type: "closed", channel: this.#channel, error });
-        const timer = setTimeout(() => this.#begin(), error.retryAfter ?? 2_000);
-        signal.addEventListener("abort", () => clearTimeout(timer));
-      },
-    );
+        if (signal.aborted) continue;
+        if (error.temporary) await pause(error.retryAfter ?? 2_000, signal);
+        else {
+          this.#tell("$closed", { type: "closed", channel: this.#channel, error });
+          return forget();
+        }
+      }
+    }
   }
 }

@@ -3,6 +3,7 @@
 import { TidingsError, asError } from "./errors.ts";
 import { toBase64, type Answer, type ErrorFrame } from "./frames.ts";
 import type { Http } from "./http.ts";
+import { whenAborted } from "./signals.ts";
 import type { Connection } from "./transport.ts";
 import type { PublishOptions, Receipt } from "./types.ts";
 
@@ -25,7 +26,8 @@ interface Item {
   id: string;
   message: Outgoing;
   large: boolean;
-  /** When it was first sent. */
+  /** How often it was sent without an answer, and when first. */
+  sends: number;
   since: number;
   /** Where it was sent last. */
   over: object | undefined;
@@ -49,8 +51,9 @@ export class Publisher {
   #awaits: () => boolean;
   #posting = false;
   #batch = BATCH;
-  /** What was refused for now is sent again by these. */
-  #timers = new Set<ReturnType<typeof setTimeout>>();
+  /** Something was refused for now: nothing is sent before this time, so that nothing overtakes it. 0: nothing was. */
+  #held = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Sees what is published before it is queued; what it gives is called if it is not published. */
   outgoing: ((message: Outgoing) => (() => void) | void) | undefined;
@@ -85,19 +88,18 @@ export class Publisher {
     if (this.#items.length >= queue) return Promise.reject(new TidingsError("queue_full", `${queue} messages wait already: wait for their answers`, true));
     return new Promise((resolve, reject) => {
       const done = <Value>(act: (value: Value) => void) => (value: Value): void => {
-        signal?.removeEventListener("abort", abort);
+        forget();
         const at = this.#items.indexOf(item);
         if (at >= 0) this.#items.splice(at, 1);
         act(value);
       };
       const item: Item = {
-        id: randomId(), message, since: 0, over: undefined,
+        id: randomId(), message, sends: 0, since: 0, over: undefined,
         large: JSON.stringify(message).length > COMMAND_CHARACTERS,
         settle: done(resolve),
         refuse: done(reject),
       };
-      const abort = (): void => item.refuse(signal?.reason);
-      signal?.addEventListener("abort", abort);
+      const forget = whenAborted((reason) => item.refuse(reason), signal);
       this.#items.push(item);
       this.#pump();
     });
@@ -116,9 +118,9 @@ export class Publisher {
 
   /** Refuses all that waits. */
   fail(error: TidingsError): void {
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
+    this.#held = 0;
     for (const item of [...this.#items]) item.refuse(error);
+    this.#plan();
   }
 
   /** The answer to a command; false if it is to none of these. */
@@ -128,57 +130,69 @@ export class Publisher {
     if (frame.type === "ack") {
       const { type: _, id: __, ...receipt } = frame;
       item.settle(receipt as Receipt);
-    } else this.#refused(item, new TidingsError(frame.code, frame.message, frame.temporary, frame.retry_ms));
+    } else {
+      const error = new TidingsError(frame.code, frame.message, frame.temporary, frame.retry_ms);
+      if (!error.temporary || item.message.ephemeral) item.refuse(error);
+      else this.#hold([item], error, 1_000);
+    }
     this.#pump();
     return true;
   }
 
-  #refused(item: Item, error: TidingsError): void {
-    if (!error.temporary || item.message.ephemeral) return item.refuse(error);
-    this.#later(error.retryAfter ?? 1_000, [item]);
-  }
-
-  /** Sends these again after a while. */
-  #later(ms: number, items: Item[]): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      for (const item of items) item.over = undefined;
-      this.#pump();
-    }, ms);
-    this.#timers.add(timer);
+  /** These were refused for now: they are sent again after a while, and all that is not answered after them. */
+  #hold(items: Item[], { code, retryAfter }: TidingsError, ms: number): void {
+    this.#held = Math.max(this.#held, Date.now() + (retryAfter ?? ms));
+    // Only of this refusal it is known that it was not published.
+    if (code === "too_many_requests") for (const item of items) if (!--item.sends) item.since = 0;
   }
 
   #pump(): void {
-    const { keyTime } = this.#http.timings;
+    const now = Date.now();
+    if (this.#held && now >= this.#held) {
+      this.#held = 0;
+      for (const item of this.#items) if (!item.message.ephemeral) item.over = undefined;
+    }
     for (const item of [...this.#items]) {
       // The server forgets keys: sending it again could publish it twice.
-      if (item.since && Date.now() - item.since > keyTime) item.refuse(new TidingsError("unknown_outcome", "it was sent and not answered: it may have been published or not"));
+      if (item.since && now >= item.since + this.#http.timings.keyTime) item.refuse(new TidingsError("unknown_outcome", "it was sent and not answered: it may have been published or not"));
     }
     const connection = this.#connection;
-    if (!connection?.send) {
-      if (connection || !this.#awaits()) void this.#post();
-      return;
-    }
+    if (connection?.send) this.#send(connection);
+    else if (connection || !this.#awaits()) void this.#post();
+    this.#plan();
+  }
+
+  /** Goes on when something is to be sent again, or has waited too long for its answer. */
+  #plan(): void {
+    clearTimeout(this.#timer);
+    const times = this.#items.filter(({ since }) => since).map(({ since }) => since + this.#http.timings.keyTime);
+    if (this.#held && this.#items.length) times.push(this.#held);
+    if (times.length) this.#timer = setTimeout(() => this.#pump(), Math.min(...times) - Date.now());
+  }
+
+  /** As commands. */
+  #send(connection: Connection): void {
     for (const item of this.#items) {
+      if (item.over === connection || (this.#held && !item.message.ephemeral)) continue;
       if (item.large) {
         // In its turn: when all before it are answered.
         if (item === this.#items[0]) void this.#post();
         return;
       }
-      if (item.over === connection) continue;
       this.#sent(item, connection);
-      connection.send({ type: "publish", id: item.id, ...item.message });
+      connection.send?.({ type: "publish", id: item.id, ...item.message });
     }
   }
 
   #sent(item: Item, over: object): void {
     item.since ||= Date.now();
+    item.sends++;
     item.over = over;
   }
 
   async #post(): Promise<void> {
     const items = this.#items.slice(0, this.#items[0]?.large ? 1 : this.#batch);
-    if (this.#posting || this.#timers.size || !items.length) return;
+    if (this.#posting || this.#held || !items.length) return;
     this.#posting = true;
     for (const item of items) this.#sent(item, this);
     try {
@@ -194,16 +208,15 @@ export class Publisher {
       this.#batch = BATCH;
     } catch (reason) {
       this.#unposted(items, asError(reason));
-    } finally {
-      this.#posting = false;
     }
-    if (!this.#timers.size) this.#pump();
+    this.#posting = false;
+    this.#pump();
   }
 
   #unposted(items: Item[], error: TidingsError): void {
     if (this.#http.endOf(error) !== "final") {
       for (const item of items) if (item.message.ephemeral) item.settle({ channel: item.message.channel, dropped: true });
-      return this.#later(error.retryAfter ?? 1_000 * (1 + Math.random()), items);
+      return this.#hold(items, error, 1_000 * (1 + Math.random()));
     }
     // One that is wrong refuses all of a batch: the next time each goes alone.
     if (items.length > 1) this.#batch = 1;

@@ -6,11 +6,12 @@ const LIMIT = 32 << 20;
 /** Takes pieces of text, cut anywhere, and gives the data of each whole event. */
 export function sseParser(event: (data: string) => void): (text: string) => void {
   let rest = "";
-  let data: string[] = [];
+  // Of the event that has not ended, each line with its end.
+  let data = "";
   let first = true;
   return (text) => {
     rest += text;
-    if (rest.length > LIMIT) throw new Error("a line of the event stream is too long");
+    if (data.length + rest.length > LIMIT) throw new Error("an event of the stream is too long");
     // A BOM at the beginning is none of the first line.
     if (first && rest) {
       first = false;
@@ -22,9 +23,9 @@ export function sseParser(event: (data: string) => void): (text: string) => void
     rest = lines.pop() ?? "";
     for (const line of lines) {
       if (!line) {
-        if (data.length) event(data.join("\n"));
-        data = [];
-      } else if (line.startsWith("data:")) data.push(line.slice(line[5] === " " ? 6 : 5));
+        if (data) event(data.slice(0, -1));
+        data = "";
+      } else if (line.startsWith("data:")) data += `${line.slice(line[5] === " " ? 6 : 5)}\n`;
     }
   };
 }

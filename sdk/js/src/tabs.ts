@@ -246,17 +246,16 @@ function ownMessages({ publisher, http }: Engine): (frame: Frame) => boolean {
   return (frame) => frame.type === "message" && frame.from?.client === http.client && take(text(frame as Partial<Outgoing>));
 }
 
-export const tabs: Extension = (engine) => {
+export const tabs: Extension = (engine, signal) => {
   const { link, http, transports } = engine;
   if (typeof document === "undefined" || typeof BroadcastChannel === "undefined" || !navigator.locks) return;
   const me = `tidings.tab ${randomId()}`;
-  const stop = new AbortController();
   // Until it is known which tab leads there is no ladder.
   link.use([]);
 
   const begin = async (): Promise<void> => {
     const key = `tidings ${http.url("")} ${await identity(engine)}`;
-    if (stop.signal.aborted) return;
+    if (signal.aborted) return;
     const air = new BroadcastChannel(key);
     let hear: (said: Said) => void = () => {};
     let release: (() => void) | undefined;
@@ -280,21 +279,21 @@ export const tabs: Extension = (engine) => {
       });
     };
     const campaign = (options: LockOptions): void => {
-      navigator.locks.request(key, { ...options, ...(!options.steal && !options.ifAvailable && { signal: stop.signal }) }, (lock) => {
-        if (stop.signal.aborted) return;
+      navigator.locks.request(key, { ...options, ...(!options.steal && !options.ifAvailable && { signal }) }, (lock) => {
+        if (signal.aborted) return;
         if (lock) return lead();
         follow();
         campaign({});
         return;
       }).catch(() => {
         // Another tab took it, since this one did not answer.
-        if (stop.signal.aborted || !release) return;
+        if (signal.aborted || !release) return;
         release();
         follow();
         campaign({});
       });
     };
-    navigator.locks.request(me, { signal: stop.signal }, () => new Promise<void>((resolve) => stop.signal.addEventListener("abort", () => resolve()))).catch(() => {});
+    navigator.locks.request(me, { signal }, () => new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()))).catch(() => {});
     campaign({ ifAvailable: true });
     // A frozen leader would keep the others waiting.
     const yields = (): void => {
@@ -303,18 +302,17 @@ export const tabs: Extension = (engine) => {
       link.use([]);
       campaign({});
     };
-    document.addEventListener("freeze", yields, { signal: stop.signal });
-    document.addEventListener("resume", () => release || follow(), { signal: stop.signal });
-    stop.signal.addEventListener("abort", () => {
+    document.addEventListener("freeze", yields, { signal });
+    document.addEventListener("resume", () => release || follow(), { signal });
+    signal.addEventListener("abort", () => {
       release?.();
       air.close();
     });
   };
   engine.hides = ownMessages(engine);
-  begin().catch(() => link.use(transports));
-  return () => {
-    stop.abort();
+  begin().catch(() => signal.aborted || link.use(transports));
+  signal.addEventListener("abort", () => {
     engine.publisher.outgoing = engine.hides = undefined;
     link.use(transports);
-  };
+  });
 };

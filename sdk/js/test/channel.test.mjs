@@ -11,8 +11,11 @@ import { TidingsError } from '../dist/errors.js';
 /** A channel of an engine that only notes who reads. */
 function reading({ buffer } = {}) {
   const log = [];
+  const stop = new AbortController();
   const engine = {
     emitter: new Emitter(),
+    signal: stop.signal,
+    close: (error) => stop.abort(error),
     http: { options: { ...(buffer && { buffer }) } },
     attach(name) {
       log.push('attach');
@@ -137,7 +140,7 @@ async function loop(channel, options) {
 for (const [name, end, expected] of [
   ['the end of the channel', ({ channel }) => channel.deliver({ type: 'closed', channel: 'a' }), []],
   ['a refusal', ({ channel }) => channel.deliver({ type: 'closed', channel: 'a', error: new TidingsError('forbidden', 'no') }), ['forbidden']],
-  ['the failure of the client', ({ engine }) => engine.emitter.emit('$failed', new TidingsError('failed', 'no')), ['failed']],
+  ['the failure of the client', ({ engine }) => engine.close(new TidingsError('failed', 'no')), ['failed']],
   ['`close()` of the channel', ({ channel }) => channel.close(), []],
 ]) {
   test(`${name} ends the loop, after what came before, and its reading`, { timeout: 2_000 }, async () => {
@@ -149,7 +152,7 @@ for (const [name, end, expected] of [
     end(all);
     assert.deepEqual(await ended, [[1, 2], ...expected]);
     assert.equal(all.log.filter((each) => each === 'attach').length, 1, `${all.log}`);
-    assert.deepEqual([all.channel.emitter.count, all.engine.emitter.count], [0, 0]);
+    assert.deepEqual([all.channel.emitter.count, getEventListeners(all.engine.signal, 'abort').length], [0, 0]);
   });
 }
 
@@ -177,7 +180,7 @@ for (const [name, end, expected] of [
   ['the server that reads it', ({ channel }) => channel.deliver({ type: 'subscribed', channel: 'a', epoch: 'e', offset: 0 }), undefined],
   ['a refusal', ({ channel }) => channel.deliver({ type: 'closed', channel: 'a', error: new TidingsError('forbidden', 'no') }), 'forbidden'],
   ['its end', ({ channel }) => channel.deliver({ type: 'closed', channel: 'a' }), 'channel_closed'],
-  ['the failure of the client', ({ engine }) => engine.emitter.emit('$failed', new TidingsError('failed', 'no')), 'failed'],
+  ['the failure of the client', ({ engine }) => engine.close(new TidingsError('failed', 'no')), 'failed'],
   ['`close()` of the channel', ({ channel }) => channel.close(), 'closed'],
 ]) {
   test(`ready() is settled by ${name}`, { timeout: 2_000 }, async () => {
@@ -186,7 +189,7 @@ for (const [name, end, expected] of [
     const ready = all.channel.ready({ signal }).then(() => undefined, ({ code }) => code);
     end(all);
     assert.equal(await ready, expected);
-    assert.deepEqual([all.channel.emitter.count, all.engine.emitter.count, getEventListeners(signal, 'abort').length], [0, 0, 0]);
+    assert.deepEqual([all.channel.emitter.count, getEventListeners(all.engine.signal, 'abort').length, getEventListeners(signal, 'abort').length], [0, 0, 0]);
   });
 }
 

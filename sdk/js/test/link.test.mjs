@@ -4,6 +4,9 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 
 import { Tidings } from '../dist/client.js';
+import { memory } from '../dist/memory.js';
+import { page } from '../dist/page.js';
+import { Presence } from '../dist/presence.js';
 import { Dice } from './chance.mjs';
 import { Clock } from './clock.mjs';
 import { World } from './world.mjs';
@@ -180,4 +183,99 @@ test('what is published after the end does not wait for a connection that never 
   await clock.advance(1_000);
   assert.equal((await sent).offset, 1);
   assert.deepEqual([world.connections.size, clock.pending], [0, 0]);
+});
+
+test('the end of the client ends loops and what waits until it is read', async () => {
+  const channel = client().channel('a');
+  await clock.advance(100);
+  world.up = false;
+  const code = (promise) => promise.then(() => 'resolved', (error) => error.code);
+  const loop = code((async () => {
+    for await (const message of channel) assert.fail(`${message}`);
+  })());
+  const ready = code(channel.ready());
+  await clock.advance(100);
+  tidings.close();
+  assert.deepEqual([await loop, await ready, await code(channel.ready())], ['closed', 'closed', 'closed']);
+  world.up = true;
+  tidings.connect();
+  channel.on('message', () => {});
+  const again = code(channel.ready());
+  await clock.advance(1_000);
+  assert.equal(await again, 'resolved');
+});
+
+test('a client that has given up does nothing until it is told to', async () => {
+  tidings = new Tidings('http://server', { transports: [world.transport('websocket', 'socket')], fetch: world.fetch, maxAttempts: 2 });
+  world.up = false;
+  const channel = tidings.channel('a');
+  channel.on('message', () => {});
+  await clock.advance(60_000);
+  assert.equal(tidings.state, 'closed');
+  const { opened } = world;
+  world.up = true;
+  channel.on('x', () => {});
+  tidings.channel('b').on('message', () => {});
+  await clock.advance(60_000);
+  assert.deepEqual([world.opened, clock.pending], [opened, 0]);
+  tidings.connect();
+  await clock.advance(1_000);
+  assert.equal(tidings.state, 'open');
+});
+
+test('a suspended page is not open, and goes on where it was', async () => {
+  globalThis.document = Object.assign(new EventTarget(), { visibilityState: 'visible' });
+  try {
+    tidings = new Tidings('http://server', { transports: [world.transport('websocket', 'socket')], extensions: [page], fetch: world.fetch });
+    const came = [];
+    tidings.channel('a').on('message', ({ data }) => came.push(data));
+    await clock.advance(100);
+    assert.equal(tidings.state, 'open');
+    document.dispatchEvent(new Event('freeze'));
+    assert.deepEqual([tidings.state, clock.pending], ['waiting', 0]);
+    world.append('a', 1);
+    document.dispatchEvent(new Event('resume'));
+    await clock.advance(100);
+    assert.deepEqual([tidings.state, came], ['open', [1]]);
+    tidings.close();
+  } finally {
+    delete globalThis.document;
+  }
+});
+
+test('a full storage does not keep a client from its connection', async () => {
+  globalThis.sessionStorage = {
+    getItem: () => null,
+    removeItem() {},
+    setItem() {
+      throw new DOMException('it is full', 'QuotaExceededError');
+    },
+  };
+  try {
+    tidings = new Tidings('http://server', { transports: [world.transport('websocket', 'socket'), world.transport('sse', 'stream')], extensions: [memory('http://server')], fetch: world.fetch });
+    world.fates.websocket = 'blocked';
+    tidings.channel('a').on('message', () => {});
+    await clock.advance(2_000);
+    assert.deepEqual([tidings.state, tidings.transport], ['open', 'sse']);
+  } finally {
+    delete globalThis.sessionStorage;
+  }
+});
+
+test('who is there is not asked of a client that is closed, and is asked again when it comes back', async () => {
+  client().channel('a').on('message', () => {});
+  const lists = [];
+  const presence = new Presence(tidings.engine, 'a', (name, value) => lists.push([name, value]));
+  await clock.advance(10_000);
+  assert.ok(world.fetched > 3, `${world.fetched} requests`);
+  tidings.close();
+  await clock.advance(10_000);
+  const { fetched } = world;
+  await clock.advance(60_000);
+  assert.deepEqual([world.fetched - fetched, clock.pending], [0, 0]);
+  world.members = [{ client: 'c1' }];
+  tidings.connect();
+  await clock.advance(1_000);
+  assert.deepEqual(lists, [['$presence', [{ client: 'c1' }]]]);
+  presence.close();
 });

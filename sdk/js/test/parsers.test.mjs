@@ -82,6 +82,17 @@ test('a line without end is refused, not kept for ever', () => {
   }, /too long/);
 });
 
+test('an event of lines without end is refused, too; comments are none of it', () => {
+  const take = sseParser(() => {});
+  const line = `data: ${'x'.repeat(1 << 20)}\n`;
+  assert.throws(() => {
+    for (let n = 0; n < 64; n++) take(line);
+  }, /too long/);
+  const other = sseParser(() => {});
+  for (let n = 0; n < 64; n++) other(`:${line}`);
+  for (let n = 0; n < 64; n++) other(`${line}\n`);
+});
+
 test('a large event in small pieces does not take quadratic time', () => {
   const size = 4 << 20;
   const events = [];

@@ -33,7 +33,7 @@ function open(transport) {
       signal.addEventListener('abort', () => reject(signal.reason));
       const value = answer(request);
       if (value instanceof Error) reject(value);
-      else if (value) resolve(value instanceof Response ? value : Response.json(value));
+      else if (value) resolve(value instanceof Response || value instanceof Promise ? value : Response.json(value));
     });
   const http = new Http('http://server', { fetch });
   return [transport.open(http, { asks: () => asks, frame: (frame) => told.push(frame), end: (...end) => told.push(end) }), http];
@@ -110,6 +110,16 @@ test('what cuts waits makes them shorter, down to a second', async () => {
   const [, http] = open(longPoll);
   await clock.advance(1);
   assert.equal(http.wait, 15_000);
+});
+
+test('waits grow again by a second after each that was let through whole', async () => {
+  answer = (request) => request.wait ? new Promise((resolve) => setTimeout(() => resolve(Response.json({ messages: [], cursor: 'e-0', more: false })), request.wait * 1_000)) : { messages: [], cursor: 'e-0', more: false };
+  const [connection, http] = open(longPoll);
+  await clock.advance(1);
+  http.wait = 28_000;
+  await clock.advance(30_000 + 28_000 + 29_000 + 30_000 + 30_000);
+  assert.deepEqual(waits().slice(0, 6), [0, 30, 29, 30, 30, 30]);
+  connection.close();
 });
 
 test('a closed poll asks for nothing more and leaves no timer', async () => {

@@ -138,13 +138,13 @@ test('queue_full, and room again after an answer', async () => {
 test('unknown_outcome for what was sent too long ago; what was never sent goes on waiting', async () => {
   const sender = publisher();
   sender.use(socket());
-  const sent = sender.publish('a', 1);
+  const sent = code(sender.publish('a', 1));
   sender.use(undefined);
   const waiting = sender.publish('a', 2);
   await clock.advance(240_001);
   const connection = socket();
   sender.use(connection);
-  assert.equal(await code(sent), 'unknown_outcome');
+  assert.equal(await sent, 'unknown_outcome');
   assert.deepEqual(data(connection.sent), [2]);
   sender.answer(ack(connection.sent[0]));
   await waiting;
@@ -175,6 +175,78 @@ test('a refusal that passes is waited for as long as it says', async () => {
   assert.deepEqual(connection.sent[1], connection.sent[0]);
   sender.answer(ack(connection.sent[1]));
   await receipt;
+});
+
+const refused = ({ id }, retry_ms, code = 'too_many_requests') => ({ type: 'error', id, code, message: 'later', temporary: true, retry_ms });
+
+test('a refusal that passes holds back what comes after it; ephemeral messages do not wait', async () => {
+  const sender = publisher();
+  const connection = socket();
+  sender.use(connection);
+  const receipts = [1, 2, 3].map((each) => sender.publish('a', each));
+  sender.answer(refused(connection.sent[0], 3_000));
+  sender.answer(refused(connection.sent[1], 1_000));
+  receipts.push(sender.publish('a', 4));
+  sender.publish('a', 'now', { ephemeral: true });
+  await clock.advance(2_999);
+  assert.deepEqual(data(connection.sent.splice(0)), [1, 2, 3, 'now']);
+  await clock.advance(1);
+  // The third one was not answered yet: under its key it comes once, and after the first two.
+  assert.deepEqual(data(connection.sent), [1, 2, 3, 4]);
+  for (const command of connection.sent) sender.answer(ack(command));
+  await Promise.all(receipts);
+});
+
+test('another connection does not let what waits overtake', async () => {
+  const sender = publisher();
+  const [one, two] = [socket(), socket()];
+  sender.use(one);
+  sender.publish('a', 1);
+  sender.answer(refused(one.sent[0], 3_000));
+  sender.use(two);
+  sender.publish('a', 2);
+  assert.deepEqual(two.sent, []);
+  await clock.advance(3_000);
+  assert.deepEqual(data(two.sent), [1, 2]);
+});
+
+test('unknown_outcome is told when its time has come, whatever happens', async () => {
+  const sender = publisher();
+  sender.use(socket());
+  const sent = code(sender.publish('a', 1));
+  await clock.advance(239_000);
+  assert.ok(clock.pending);
+  await clock.advance(1_000);
+  assert.equal(await sent, 'unknown_outcome');
+  assert.equal(clock.pending, 0);
+});
+
+test('what was refused for sure is waited for without a bound, but not what was sent before, too', async () => {
+  const sender = publisher();
+  const connection = socket();
+  sender.use(connection);
+  const receipt = code(sender.publish('a', 1));
+  for (let n = 0; n < 10; n++) {
+    sender.answer(refused(connection.sent.at(-1), 60_000));
+    await clock.advance(60_000);
+    assert.equal(connection.sent.length, n + 2);
+  }
+  // Not answered over this one: nobody knows.
+  const other = socket();
+  sender.use(other);
+  sender.answer(refused(other.sent[0], 1_000));
+  await clock.advance(240_000);
+  assert.equal(await receipt, 'unknown_outcome');
+});
+
+test('a server that broke may have published it', async () => {
+  const sender = publisher();
+  const connection = socket();
+  sender.use(connection);
+  const receipt = code(sender.publish('a', 1));
+  sender.answer(refused(connection.sent[0], 250_000, 'internal'));
+  await clock.advance(240_000);
+  assert.equal(await receipt, 'unknown_outcome');
 });
 
 test('a refusal that is final is the message\'s alone', async () => {

@@ -137,6 +137,7 @@ export class World {
         if (!this.up) return reject(new TypeError('fetch failed'));
         if (pathname === '/healthz') return answer({});
         if (pathname === '/session') return answer({ client: 'c', session: 's' });
+        if (pathname === '/presence' && this.members) return answer({ clients: this.members, count: this.members.length, cursor: `${this.log('$presence:a').id}-0` });
         if (pathname === '/publish') {
           const results = JSON.parse(body).messages.map((message) => this.take(message));
           // An answer can get lost.

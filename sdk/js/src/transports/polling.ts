@@ -4,6 +4,7 @@
 import { asError } from "../errors.ts";
 import { plain, type Frame } from "../frames.ts";
 import type { Http } from "../http.ts";
+import { pause } from "../signals.ts";
 import type { Connection, Sink, Transport } from "../transport.ts";
 
 interface Answer {
@@ -12,19 +13,6 @@ interface Answer {
   more: boolean;
   closed?: boolean;
 }
-
-/** Waits for a while, or until it is woken. */
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    if (signal.aborted) done();
-    else signal.addEventListener("abort", done);
-  });
 
 function open(http: Http, sink: Sink, waits: boolean): Connection {
   let over = false;
@@ -38,10 +26,13 @@ function open(http: Http, sink: Sink, waits: boolean): Connection {
     const names = asks.map(({ name }) => name);
     const body = { channels: asks, transport: "poll", wait: wait / 1000 };
     const { signal } = controller;
+    const began = Date.now();
     const answer = await http.request(http.url("read", [], true), { method: "POST", body, signal, timeout: wait + http.timings.request });
     const { messages, cursor, more, closed } = (await answer.json()) as Answer;
     if (over) return 0;
     heard = true;
+    // What is let through whole may be let through longer.
+    if (wait && Date.now() - began >= wait) http.wait = Math.min(http.timings.wait, http.wait + 1_000);
     wait = waits ? http.wait : 0;
     // An answer is a sign of life even if it is empty.
     sink.frame({ type: "ping" });
