@@ -29,7 +29,7 @@ export class Engine {
   hides: ((frame: Frame) => boolean) | undefined;
   /** Subscriptions that were refused for now. */
   readonly #retries: Set<ReturnType<typeof setTimeout>> = new Set();
-  readonly #extensions: readonly Extension[];
+  readonly #extensions: Set<Extension>;
   #stop = new AbortController();
 
   constructor(url: string | URL, transports: readonly Transport[], options: Options, extensions: readonly Extension[]) {
@@ -51,7 +51,7 @@ export class Engine {
       refused: (error) => this.#refused(error),
     });
     this.link.use(transports);
-    this.#extensions = extensions;
+    this.#extensions = new Set([...extensions, ...transports.flatMap(({ needs }) => needs ?? [])]);
     this.#begin();
   }
 
@@ -184,10 +184,7 @@ export class Engine {
   async #renew(): Promise<void> {
     if (!this.http.renew()) return;
     try {
-      const token = await this.http.token();
-      const { session } = this.http;
-      if (this.connection?.send) this.connection.send({ type: "auth", id: "auth", token, session });
-      else this.http.known(await this.http.json(this.http.url("session"), { method: "POST", body: { session } }));
+      await this.connection?.renew?.(await this.http.token());
     } catch {
       // Why there is none shows when this one has ended.
     }

@@ -2,7 +2,7 @@
 
 /**
  * A refusal of the server (`code` as in PROTOCOL.md section 10), or of this client: `unreachable`, `foreign` (an answer that is not this
- * server's), `queue_full`, `unknown_outcome`, `too_slow`, `closed`, `failed`, `timeout`, `refused` (by who was asked),
+ * server's), `queue_full`, `no_posting`, `unknown_outcome`, `too_slow`, `closed`, `failed`, `timeout`, `refused` (by who was asked),
  * `no_token` (the function that gives tokens failed; what it throws as a `TidingsError` is taken as it is).
  */
 export class TidingsError extends Error {

@@ -1,25 +1,9 @@
-// Requests to the server, and who makes them: the token and the session. It keeps no connection and decides nothing.
+// What every connection and request needs: the server's URL, who asks (the token and the session), and how patient it is.
 
 import type { End } from "./connector.ts";
-import { TidingsError, asError, passes } from "./errors.ts";
-import { whenAborted } from "./signals.ts";
+import { TidingsError } from "./errors.ts";
 import { timings } from "./timings.ts";
 import type { Options, Timings } from "./types.ts";
-
-export interface Asked {
-  method?: string;
-  body?: unknown;
-  headers?: Record<string, string>;
-  signal?: AbortSignal | undefined;
-  /** Milliseconds; none for streams. */
-  timeout?: number;
-}
-
-interface Problem {
-  code?: string;
-  detail?: string;
-  channels?: string[];
-}
 
 export class Http {
   readonly timings: Timings;
@@ -90,76 +74,32 @@ export class Http {
     return error.temporary ? "passing" : "final";
   }
 
-  /** The answer, if it is not a refusal. */
-  async request(url: string, { method = "GET", body, headers, signal, timeout }: Asked): Promise<Response> {
-    const token = await this.token();
-    const controller = new AbortController();
-    const forget = whenAborted((reason) => controller.abort(reason), signal);
-    const timer = timeout === undefined ? undefined : setTimeout(() => controller.abort(new TidingsError("timeout", "no answer in time", true)), timeout);
-    try {
-      const answer = await (this.options.fetch ?? fetch)(url, {
-        method,
-        cache: "no-store",
-        credentials: this.options.credentials ?? "same-origin",
-        headers: {
-          ...headers,
-          ...(body === undefined ? {} : { "Content-Type": "application/json" }),
-          ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
-          ...(this.session === undefined ? {} : { "Tidings-Session": this.session }),
-        },
-        body: body === undefined ? null : JSON.stringify(body),
-        signal: controller.signal,
-      });
-      if (!answer.ok && answer.status !== 304) throw await refusal(answer);
-      // A stream may be aborted after its head; what has a timeout is read whole within it.
-      return timeout === undefined ? answer : new Response(answer.status === 204 ? null : await answer.arrayBuffer(), answer);
-    } catch (error) {
-      throw signal?.aborted ? signal.reason : asError(controller.signal.aborted ? controller.signal.reason : error);
-    } finally {
-      clearTimeout(timer);
-      if (timeout !== undefined) forget();
-    }
-  }
-
-  /** The answer's JSON. */
-  async json<Value>(url: string, asked: Asked): Promise<Value> {
-    const answer = await this.request(url, { timeout: this.timings.request, ...asked });
-    try {
-      return (await answer.json()) as Value;
-    } catch {
-      throw foreign(answer);
-    }
-  }
-
-  /** Makes this a client that the server knows, for what needs one. */
-  async ensureSession(signal?: AbortSignal): Promise<void> {
-    if (this.session !== undefined) return;
-    this.known(await this.json(this.url("session"), { method: "POST", body: {}, signal }));
-  }
-
   known({ client, session }: { client?: string; session?: string }): void {
     if (session === undefined) return;
     this.session = session;
     this.client = client;
   }
 
-  /** Whether the server is well, seen by a plain request. It is not waited for longer than for a first frame that is asked for a third later. */
+  /**
+   * Whether the server is well, seen by a plain request, which shows nobody. It is not waited for longer than for a first frame that is asked
+   * for a third later.
+   */
   async probe(): Promise<boolean> {
+    const stop = new AbortController();
+    const timer = setTimeout(() => stop.abort(), (this.timings.firstFrame * 2) / 3);
     try {
-      const answer = await this.request(this.url("healthz"), { timeout: (this.timings.firstFrame * 2) / 3 });
+      const answer = await this.fetch(this.url("healthz"), { signal: stop.signal });
+      await answer.arrayBuffer();
       return answer.status === 200;
     } catch {
       return false;
+    } finally {
+      clearTimeout(timer);
     }
   }
-}
 
-export const foreign = (answer: Response): TidingsError =>
-  new TidingsError("foreign", `${answer.url} was answered with ${answer.status} ${answer.headers.get("Content-Type") ?? "and no content"}, not by a Tidings server`, true);
-
-async function refusal(answer: Response): Promise<TidingsError> {
-  const after = Number(answer.headers.get("Retry-After") ?? NaN) * 1000;
-  const problem = (await answer.json().catch(() => ({}))) as Problem;
-  if (!problem.code) return foreign(answer);
-  return new TidingsError(problem.code, problem.detail ?? problem.code, passes(answer.status), after >= 0 ? after : undefined, problem.channels);
+  fetch(url: string, init: RequestInit): Promise<Response> {
+    const { fetch: own = fetch, credentials = "same-origin" } = this.options;
+    return own(url, { cache: "no-store", credentials, ...init });
+  }
 }

@@ -6,6 +6,7 @@ import { Peer } from "./inbox.ts";
 import { memory } from "./memory.ts";
 import { page } from "./page.ts";
 import { persistence } from "./persistence.ts";
+import { posting } from "./posting.ts";
 import { Room } from "./room.ts";
 import { tabs } from "./tabs.ts";
 import type { Transport } from "./transport.ts";
@@ -32,7 +33,7 @@ function transport(name: TransportName): Transport {
  */
 export class Tidings extends Core {
   constructor(url: string | URL, { transports, tabs: shared = true, persist, ...options }: Options = {}) {
-    const extensions: Extension[] = [page, memory(String(url))];
+    const extensions: Extension[] = [page, posting, memory(String(url))];
     if (persist) extensions.push(persistence(String(url), persist));
     if (shared) extensions.push(tabs);
     super(url, { ...options, transports: transports?.map(transport) ?? ladder, extensions });

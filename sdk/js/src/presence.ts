@@ -4,12 +4,13 @@ import type { Engine } from "./engine.ts";
 import { asError } from "./errors.ts";
 import type { Frame } from "./frames.ts";
 import type { Consumer } from "./places.ts";
+import { json } from "./requests.ts";
 import { pause, whenAborted } from "./signals.ts";
 import type { Member, StateChange } from "./types.ts";
 
 /** Who is there at a moment, and the cursor from which the presence channel goes on. */
 export const memberList = ({ http }: Engine, name: string, signal?: AbortSignal): Promise<{ clients: Member[]; count: number; cursor: string }> =>
-  http.json(http.url("presence", [["name", name]]), { signal });
+  json(http, http.url("presence", [["name", name]]), { signal });
 
 type Tell = (name: "$presence" | "$join" | "$leave" | "$closed", value: unknown) => void;
 

@@ -1,6 +1,6 @@
-// What is published: in order, each message until it is answered, over the connection if it takes commands, else by POST.
+// What is published: in order, each message until it is answered, over the connection if it takes commands, else as `posting.ts` does.
 
-import { TidingsError, asError } from "./errors.ts";
+import { TidingsError } from "./errors.ts";
 import { toBase64, type Answer, type ErrorFrame } from "./frames.ts";
 import type { Http } from "./http.ts";
 import { whenAborted } from "./signals.ts";
@@ -9,7 +9,6 @@ import type { PublishOptions, Receipt } from "./types.ts";
 
 /** Larger ones are not for a command (PROTOCOL.md section 6). */
 const COMMAND_CHARACTERS = 60_000;
-const BATCH = 64;
 
 /** A message as it stands on the wire. */
 export interface Outgoing {
@@ -22,7 +21,7 @@ export interface Outgoing {
   echo?: boolean;
 }
 
-interface Item {
+export interface Item {
   id: string;
   message: Outgoing;
   large: boolean;
@@ -35,25 +34,21 @@ interface Item {
   refuse(error: unknown): void;
 }
 
-interface Problem {
-  code: string;
-  detail: string;
-}
-
 /** A random name: 96 bits. `randomUUID` exists in secure contexts only. */
 export const randomId = (): string => Array.from(crypto.getRandomValues(new Uint32Array(3)), (word) => word.toString(36)).join("-");
 
 export class Publisher {
   #http: Http;
-  #items: Item[] = [];
+  readonly items: Item[] = [];
   #connection: Connection | undefined;
   /** Whether a connection is coming, so that it is worth waiting for. */
   #awaits: () => boolean;
-  #posting = false;
-  #batch = BATCH;
   /** Something was refused for now: nothing is sent before this time, so that nothing overtakes it. 0: nothing was. */
-  #held = 0;
+  held = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** Publishes the first of what waits otherwise than as commands. */
+  post: (() => void) | undefined;
 
   /** Sees what is published before it is queued; what it gives is called if it is not published. */
   outgoing: ((message: Outgoing) => (() => void) | void) | undefined;
@@ -85,12 +80,12 @@ export class Publisher {
     const { queue = 1_000 } = this.#http.options;
     const { channel, ephemeral } = message;
     if (ephemeral && !this.#connection && this.#awaits()) return Promise.resolve({ channel, dropped: true });
-    if (this.#items.length >= queue) return Promise.reject(new TidingsError("queue_full", `${queue} messages wait already: wait for their answers`, true));
+    if (this.items.length >= queue) return Promise.reject(new TidingsError("queue_full", `${queue} messages wait already: wait for their answers`, true));
     return new Promise((resolve, reject) => {
       const done = <Value>(act: (value: Value) => void) => (value: Value): void => {
         forget();
-        const at = this.#items.indexOf(item);
-        if (at >= 0) this.#items.splice(at, 1);
+        const at = this.items.indexOf(item);
+        if (at >= 0) this.items.splice(at, 1);
         act(value);
       };
       const item: Item = {
@@ -100,8 +95,8 @@ export class Publisher {
         refuse: done(reject),
       };
       const forget = whenAborted((reason) => item.refuse(reason), signal);
-      this.#items.push(item);
-      this.#pump();
+      this.items.push(item);
+      this.pump();
     });
   }
 
@@ -109,23 +104,23 @@ export class Publisher {
   use(connection: Connection | undefined): void {
     if (connection === this.#connection) return;
     this.#connection = connection;
-    for (const item of [...this.#items]) {
+    for (const item of [...this.items]) {
       // It cannot be known whether it came through, and it must not come twice.
       if (item.message.ephemeral && item.over) item.settle({ channel: item.message.channel, dropped: true });
     }
-    this.#pump();
+    this.pump();
   }
 
   /** Refuses all that waits. */
   fail(error: TidingsError): void {
-    this.#held = 0;
-    for (const item of [...this.#items]) item.refuse(error);
+    this.held = 0;
+    for (const item of [...this.items]) item.refuse(error);
     this.#plan();
   }
 
   /** The answer to a command; false if it is to none of these. */
   answer(frame: Answer | ErrorFrame): boolean {
-    const item = this.#items.find(({ id }) => id === frame.id);
+    const item = this.items.find(({ id }) => id === frame.id);
     if (!item) return false;
     if (frame.type === "ack") {
       const { type: _, id: __, ...receipt } = frame;
@@ -133,93 +128,68 @@ export class Publisher {
     } else {
       const error = new TidingsError(frame.code, frame.message, frame.temporary, frame.retry_ms);
       if (!error.temporary || item.message.ephemeral) item.refuse(error);
-      else this.#hold([item], error, 1_000);
+      else this.hold([item], error, 1_000);
     }
-    this.#pump();
+    this.pump();
     return true;
   }
 
   /** These were refused for now: they are sent again after a while, and all that is not answered after them. */
-  #hold(items: Item[], { code, retryAfter }: TidingsError, ms: number): void {
-    this.#held = Math.max(this.#held, Date.now() + (retryAfter ?? ms));
+  hold(items: Item[], { code, retryAfter }: TidingsError, ms: number): void {
+    this.held = Math.max(this.held, Date.now() + (retryAfter ?? ms));
     // Only of this refusal it is known that it was not published.
     if (code === "too_many_requests") for (const item of items) if (!--item.sends) item.since = 0;
   }
 
-  #pump(): void {
+  /** Sends what can be sent. */
+  pump(): void {
     const now = Date.now();
-    if (this.#held && now >= this.#held) {
-      this.#held = 0;
-      for (const item of this.#items) if (!item.message.ephemeral) item.over = undefined;
+    if (this.held && now >= this.held) {
+      this.held = 0;
+      for (const item of this.items) if (!item.message.ephemeral) item.over = undefined;
     }
-    for (const item of [...this.#items]) {
+    for (const item of [...this.items]) {
       // The server forgets keys: sending it again could publish it twice.
       if (item.since && now >= item.since + this.#http.timings.keyTime) item.refuse(new TidingsError("unknown_outcome", "it was sent and not answered: it may have been published or not"));
     }
     const connection = this.#connection;
     if (connection?.send) this.#send(connection);
-    else if (connection || !this.#awaits()) void this.#post();
+    else if (connection || !this.#awaits()) this.#post(this.items);
     this.#plan();
   }
 
   /** Goes on when something is to be sent again, or has waited too long for its answer. */
   #plan(): void {
     clearTimeout(this.#timer);
-    const times = this.#items.filter(({ since }) => since).map(({ since }) => since + this.#http.timings.keyTime);
-    if (this.#held && this.#items.length) times.push(this.#held);
-    if (times.length) this.#timer = setTimeout(() => this.#pump(), Math.min(...times) - Date.now());
+    const times = this.items.filter(({ since }) => since).map(({ since }) => since + this.#http.timings.keyTime);
+    if (this.held && this.items.length) times.push(this.held);
+    if (times.length) this.#timer = setTimeout(() => this.pump(), Math.min(...times) - Date.now());
+  }
+
+  #post(items: Item[]): void {
+    if (this.post) this.post();
+    else for (const item of [...items]) item.refuse(new TidingsError("no_posting", "no connection takes it: read a channel, publish less, or add the extension `posting`"));
   }
 
   /** As commands. */
   #send(connection: Connection): void {
-    for (const item of this.#items) {
-      if (item.over === connection || (this.#held && !item.message.ephemeral)) continue;
+    for (const item of [...this.items]) {
+      if (item.over === connection || (this.held && !item.message.ephemeral)) continue;
       if (item.large) {
         // In its turn: when all before it are answered.
-        if (item === this.#items[0]) void this.#post();
-        return;
+        if (item === this.items[0]) this.#post([item]);
+        if (this.items.includes(item)) return;
+        continue;
       }
-      this.#sent(item, connection);
+      this.sent(item, connection);
       connection.send?.({ type: "publish", id: item.id, ...item.message });
     }
   }
 
-  #sent(item: Item, over: object): void {
+  /** It is on its way. */
+  sent(item: Item, over: object): void {
     item.since ||= Date.now();
     item.sends++;
     item.over = over;
-  }
-
-  async #post(): Promise<void> {
-    const items = this.#items.slice(0, this.#items[0]?.large ? 1 : this.#batch);
-    if (this.#posting || this.#held || !items.length) return;
-    this.#posting = true;
-    for (const item of items) this.#sent(item, this);
-    try {
-      const needs = items.some(({ message }) => "echo" in message);
-      if (needs) await this.#http.ensureSession();
-      const body = { messages: items.map(({ message }) => message) };
-      const { results } = await this.#http.json<{ results: (Receipt | Problem)[] }>(this.#http.url("publish"), { method: "POST", body });
-      items.forEach((item, at) => {
-        const result = results[at];
-        if (result && "code" in result) item.refuse(new TidingsError(result.code, result.detail));
-        else item.settle(result as Receipt);
-      });
-      this.#batch = BATCH;
-    } catch (reason) {
-      this.#unposted(items, asError(reason));
-    }
-    this.#posting = false;
-    this.#pump();
-  }
-
-  #unposted(items: Item[], error: TidingsError): void {
-    if (this.#http.endOf(error) !== "final") {
-      for (const item of items) if (item.message.ephemeral) item.settle({ channel: item.message.channel, dropped: true });
-      return this.#hold(items, error, 1_000 * (1 + Math.random()));
-    }
-    // One that is wrong refuses all of a batch: the next time each goes alone.
-    if (items.length > 1) this.#batch = 1;
-    else items[0]?.refuse(error);
   }
 }

@@ -4,6 +4,7 @@ import { Channel } from "./channel.ts";
 import type { Frame } from "./frames.ts";
 import { unwrapped } from "./inbox.ts";
 import { Presence, memberList } from "./presence.ts";
+import { json } from "./requests.ts";
 import type { Cancel, Events, Member, PublishOptions, Receipt } from "./types.ts";
 
 export class Room<E extends object = Events> extends Channel<E> {
@@ -19,7 +20,7 @@ export class Room<E extends object = Events> extends Channel<E> {
     const { http } = this.engine;
     const parameters: [string, string][] = [["name", this.name], ["close", "true"]];
     if (event !== undefined) parameters.push(["event", event]);
-    return http.json(http.url("channels", parameters), { method: "POST", body: data, signal });
+    return json(http, http.url("channels", parameters), { method: "POST", body: data, signal });
   }
 
   /** @internal */

@@ -6,6 +6,7 @@ import { TidingsError } from "./errors.ts";
 import { plain, toBase64, type Answer, type ErrorFrame, type Frame } from "./frames.ts";
 import type { Consumer, Place } from "./places.ts";
 import { randomId, type Outgoing } from "./publisher.ts";
+import { json } from "./requests.ts";
 import type { Ask, Connection, Sink, Transport } from "./transport.ts";
 import type { StateChange } from "./types.ts";
 
@@ -130,7 +131,7 @@ function tabTransport(engine: Engine, tell: (words: Words<Said>) => void, heard:
     let { after } = ask;
     const { last } = ask;
     for (let more = true; more && !signal.aborted; ) {
-      const answer = await engine.http.json<{ messages: Frame[]; cursor: string; more: boolean }>(engine.http.url("read"), {
+      const answer = await json<{ messages: Frame[]; cursor: string; more: boolean }>(engine.http, engine.http.url("read"), {
         method: "POST", signal, body: { channels: [after === undefined ? { name: ask.name, last } : { name: ask.name, after }], transport: "poll", limit: 1_000 },
       });
       for (const frame of answer.messages) sink.frame(plain(frame));

@@ -1,6 +1,7 @@
 // What the ways of reading have in common.
 
 import type { End } from "./connector.ts";
+import type { Extension } from "./engine.ts";
 import type { TidingsError } from "./errors.ts";
 import type { Frame } from "./frames.ts";
 import type { Http } from "./http.ts";
@@ -30,6 +31,8 @@ export interface Connection {
   change?(added: Ask[], removed: string[]): void;
   /** Sends a command, which is answered by frames with its `id`; without it commands go by POST. */
   send?(command: object): void;
+  /** Shows another token. */
+  renew?(token: string | undefined): unknown;
   /** Ends it. Not `last`: the same client goes on elsewhere. */
   close(last: boolean): void;
 }
@@ -38,5 +41,7 @@ export interface Transport {
   readonly name: TransportName | "tab";
   /** Whether the runtime has what it needs. */
   usable(http: Http): boolean;
+  /** What a client needs that uses it. */
+  readonly needs?: Extension;
   open(http: Http, sink: Sink): Connection;
 }

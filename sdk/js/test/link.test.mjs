@@ -6,6 +6,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { Tidings } from '../dist/client.js';
 import { memory } from '../dist/memory.js';
 import { page } from '../dist/page.js';
+import { posting } from '../dist/posting.js';
 import { Presence } from '../dist/presence.js';
 import { Dice } from './chance.mjs';
 import { Clock } from './clock.mjs';
@@ -27,7 +28,7 @@ afterEach(() => {
   clock.restore();
 });
 
-const client = (kind = 'socket') => (tidings = new Tidings('http://server', { transports: [world.transport('websocket', kind)], fetch: world.fetch }));
+const client = (kind = 'socket') => (tidings = new Tidings('http://server', { transports: [world.transport('websocket', kind)], extensions: [posting], fetch: world.fetch }));
 
 test('a subscription that was refused for now is not asked for again on another connection', async () => {
   const channel = client().channel('a');

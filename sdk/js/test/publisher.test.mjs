@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 
 import { Http } from '../dist/http.js';
+import { posting } from '../dist/posting.js';
 import { Publisher } from '../dist/publisher.js';
 import { Clock } from './clock.mjs';
 
@@ -22,7 +23,7 @@ beforeEach(() => {
 
 afterEach(() => clock.restore());
 
-function publisher(options = {}) {
+function publisher({ posts: byPost = true, ...options } = {}) {
   const fetch = async (url, { body, headers }) => {
     const path = new URL(url).pathname;
     if (path === '/session') return Response.json({ client: 'c', session: 's1' });
@@ -31,7 +32,10 @@ function publisher(options = {}) {
     const answer = await answers(messages);
     return answer.status ? Response.json(answer, { status: answer.status, headers: answer.headers ?? {} }) : Response.json(answer);
   };
-  return new Publisher(new Http('http://server', { fetch, ...options }), () => awaits);
+  const http = new Http('http://server', { fetch, ...options });
+  const made = new Publisher(http, () => awaits);
+  if (byPost) posting({ publisher: made, http });
+  return made;
 }
 
 /** A connection that takes commands, and notes them. */
@@ -359,6 +363,20 @@ test('a large message goes by POST when all before it are answered, and what fol
   assert.deepEqual(data(connection.sent), [1, 3]);
   sender.answer(ack(connection.sent[1]));
   await Promise.all(receipts);
+});
+
+test('without posting what no connection takes is refused, and what follows it goes on', async () => {
+  const sender = publisher({ posts: false });
+  const connection = socket();
+  sender.use(connection);
+  const codes = ['x'.repeat(100_000), 2].map((each) => code(sender.publish('a', each)));
+  assert.deepEqual(data(connection.sent), [2]);
+  sender.answer(ack(connection.sent[0]));
+  sender.use(undefined);
+  awaits = false;
+  codes.push(code(sender.publish('a', 3)));
+  assert.deepEqual(await Promise.all(codes), ['no_posting', 'resolved', 'no_posting']);
+  assert.deepEqual(posts, []);
 });
 
 test('bytes, nothing, and what is no message', async () => {

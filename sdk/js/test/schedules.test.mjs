@@ -6,6 +6,7 @@ import { after, test } from 'node:test';
 
 import { Tidings } from '../dist/client.js';
 import { page } from '../dist/page.js';
+import { posting } from '../dist/posting.js';
 import { seeds } from './chance.mjs';
 import { Clock } from './clock.mjs';
 import { inOrder } from './order.mjs';
@@ -67,7 +68,7 @@ async function run(dice, clock) {
   const told = (what) => assert.ok(!silent, `told after its end: ${JSON.stringify(what)}`);
   const tidings = new Tidings('http://server', {
     transports: [world.transport('websocket', 'socket'), world.transport('sse', 'stream'), world.transport('long-poll', 'poll')],
-    extensions: [page], fetch: world.fetch,
+    extensions: [page, posting], fetch: world.fetch,
   });
   const states = [];
   tidings.on('$state', (change) => {

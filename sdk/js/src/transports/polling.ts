@@ -4,6 +4,8 @@
 import { asError } from "../errors.ts";
 import { plain, type Frame } from "../frames.ts";
 import type { Http } from "../http.ts";
+import { posting } from "../posting.ts";
+import { ensureSession, request, showToken } from "../requests.ts";
 import { pause } from "../signals.ts";
 import type { Connection, Sink, Transport } from "../transport.ts";
 
@@ -27,7 +29,7 @@ function open(http: Http, sink: Sink, waits: boolean): Connection {
     const body = { channels: asks, transport: "poll", wait: wait / 1000 };
     const { signal } = controller;
     const began = Date.now();
-    const answer = await http.request(http.url("read", [], true), { method: "POST", body, signal, timeout: wait + http.timings.request });
+    const answer = await request(http, http.url("read", [], true), { method: "POST", body, signal, timeout: wait + http.timings.request });
     const { messages, cursor, more, closed } = (await answer.json()) as Answer;
     if (over) return 0;
     heard = true;
@@ -49,7 +51,7 @@ function open(http: Http, sink: Sink, waits: boolean): Connection {
     return more ? 0 : waits ? asked : Math.max(asked, http.timings.pollPause);
   };
   const follow = async (): Promise<void> => {
-    await http.ensureSession();
+    await ensureSession(http);
     while (!over && sink.asks().length) {
       try {
         const ms = await once();
@@ -71,6 +73,7 @@ function open(http: Http, sink: Sink, waits: boolean): Connection {
     sink.end(heard && end === "blocked" ? (error.code === "timeout" ? "silent" : "lost") : end, error, error.retryAfter);
   });
   return {
+    renew: () => showToken(http),
     change() {
       // Where the new ones stand is told at once.
       wait = 0;
@@ -86,6 +89,7 @@ function open(http: Http, sink: Sink, waits: boolean): Connection {
 const polling = (name: "long-poll" | "poll", waits: boolean): Transport => ({
   name,
   usable: () => true,
+  needs: posting,
   open: (http, sink) => open(http, sink, waits),
 });
 

@@ -2,7 +2,9 @@
 
 import { TidingsError, asError } from "../errors.ts";
 import { decode, type ErrorFrame } from "../frames.ts";
-import { foreign, type Http } from "../http.ts";
+import type { Http } from "../http.ts";
+import { posting } from "../posting.ts";
+import { foreign, request, showToken } from "../requests.ts";
 import { sseParser } from "../sse-parser.ts";
 import type { Ask, Connection, Sink, Transport } from "../transport.ts";
 
@@ -44,8 +46,8 @@ function open(http: Http, sink: Sink, byPost: boolean): Connection {
     const url = byPost ? undefined : getUrl(http, asks);
     const headers = { Accept: "text/event-stream" };
     const answer = await (url
-      ? http.request(url, { headers, signal })
-      : http.request(http.url("read", [], true), { method: "POST", body: { channels: asks, transport: "sse" }, headers, signal }));
+      ? request(http, url, { headers, signal })
+      : request(http, http.url("read", [], true), { method: "POST", body: { channels: asks, transport: "sse" }, headers, signal }));
     if (answer.status === 204) {
       for (const { name } of asks) sink.frame({ type: "closed", channel: name });
       return sink.end("done");
@@ -67,12 +69,13 @@ function open(http: Http, sink: Sink, byPost: boolean): Connection {
     const error = asError(reason);
     sink.end(answered && error.code === "unreachable" ? "lost" : http.endOf(error), error, error.retryAfter);
   });
-  return { close: () => controller.abort() };
+  return { renew: () => showToken(http), close: () => controller.abort() };
 }
 
 const stream = (name: "sse" | "sse-post", byPost: boolean): Transport => ({
   name,
   usable: () => typeof TextDecoderStream === "function",
+  needs: posting,
   open: (http, sink) => open(http, sink, byPost),
 });
 

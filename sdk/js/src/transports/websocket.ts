@@ -102,6 +102,7 @@ export const websocket: Transport = {
 
     return {
       send: say,
+      renew: (token) => say({ type: "auth", id: "auth", token, session: http.session }),
       change(added, removed) {
         // Before it opens nothing was asked: what is to be read is looked up then.
         if (!opened) return;
