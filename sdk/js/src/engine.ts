@@ -5,16 +5,16 @@ import { Emitter } from "./emitter.ts";
 import { TidingsError } from "./errors.ts";
 import type { Answer, ErrorFrame, Frame } from "./frames.ts";
 import { Http } from "./http.ts";
-import { Link } from "./link.ts";
+import { Link, type Host } from "./link.ts";
 import { Place, type Consumer } from "./places.ts";
 import { Publisher } from "./publisher.ts";
 import type { Ask, Connection, Transport } from "./transport.ts";
-import type { ChannelOptions, Options, StateChange } from "./types.ts";
+import type { ChannelOptions, Move, Options, StateChange } from "./types.ts";
 
 /** Something that a client can do without, begun with it; the signal ends it. */
 export type Extension = (engine: Engine, signal: AbortSignal) => void;
 
-export class Engine {
+export class Engine implements Host {
   readonly http: Http;
   readonly link: Link;
   readonly publisher: Publisher;
@@ -36,20 +36,7 @@ export class Engine {
     this.http = new Http(url, options);
     this.transports = transports;
     this.publisher = new Publisher(this.http, () => this.places.size > 0 && !this.signal.aborted);
-    this.link = new Link(this.http, {
-      asks: () => this.asks(),
-      frame: (frame) => this.#take(frame),
-      connected: (connection) => {
-        this.connection = connection;
-        // Another connection asks for all.
-        for (const timer of this.#retries) clearTimeout(timer);
-        this.#retries.clear();
-        this.publisher.use(connection);
-      },
-      state: (change) => this.tell(change),
-      moved: (move) => this.emitter.emit("$move", move),
-      refused: (error) => this.#refused(error),
-    });
+    this.link = new Link(this.http, this);
     this.link.use(transports);
     this.#extensions = new Set([...extensions, ...transports.flatMap(({ needs }) => needs ?? [])]);
     this.#begin();
@@ -83,6 +70,14 @@ export class Engine {
     this.tell({ state: "closed", transport: null, ...(reason !== undefined && { reason }) });
   }
 
+  connected(connection: Connection | undefined): void {
+    this.connection = connection;
+    // Another connection asks for all.
+    for (const timer of this.#retries) clearTimeout(timer);
+    this.#retries.clear();
+    this.publisher.use(connection);
+  }
+
   asks(): Ask[] {
     return this.signal.aborted ? [] : [...this.places.values()].map((place) => place.ask());
   }
@@ -114,7 +109,7 @@ export class Engine {
     if (!this.signal.aborted) this.link.changed(added.map((place) => place.ask()), removed);
   }
 
-  #take(frame: Frame): void {
+  frame(frame: Frame): void {
     switch (frame.type) {
       case "hello":
         this.http.known(frame);
@@ -135,11 +130,8 @@ export class Engine {
       case "cursor":
         for (const name of frame.names) this.#give(frame, name);
         return;
-      case "message":
-      case "gap":
-      case "skip":
-      case "subscribed":
-        return this.#give(frame, frame.channel);
+      default:
+        if ("channel" in frame) this.#give(frame, frame.channel as string);
     }
   }
 
@@ -190,7 +182,7 @@ export class Engine {
     }
   }
 
-  #refused(error: TidingsError): boolean {
+  refused(error: TidingsError): boolean {
     const { channels } = error;
     if (channels?.some((name) => this.#place(name))) {
       for (const name of channels) this.#end(name, error);
@@ -199,6 +191,10 @@ export class Engine {
     this.close(error, error.message);
     this.emitter.emit("$failed", error);
     return false;
+  }
+
+  moved(move: Move): void {
+    this.emitter.emit("$move", move);
   }
 
   tell(change: StateChange): void {

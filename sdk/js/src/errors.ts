@@ -1,5 +1,7 @@
 // What goes wrong, as one class of errors.
 
+import type { ErrorFrame } from "./frames.ts";
+
 /**
  * A refusal of the server (`code` as in PROTOCOL.md section 10), or of this client: `unreachable`, `foreign` (an answer that is not this
  * server's), `queue_full`, `no_posting`, `unknown_outcome`, `too_slow`, `closed`, `failed`, `timeout`, `refused` (by who was asked),
@@ -24,9 +26,15 @@ export class TidingsError extends Error {
   }
 }
 
+/** What a connection ends with that broke, or never was. */
+export const unreachable = (message: string): TidingsError => new TidingsError("unreachable", message, true);
+
+/** A refusal as the server tells it in a frame. */
+export const refusalOf = ({ code, message, temporary, retry_ms }: Omit<ErrorFrame, "type">): TidingsError => new TidingsError(code, message, temporary, retry_ms);
+
 /** Statuses after which the same request may work later (PROTOCOL.md section 10). */
 export const passes = (status: number): boolean => status >= 500 || status === 408 || status === 429;
 
 /** A value as an error. */
 export const asError = (reason: unknown): TidingsError =>
-  reason instanceof TidingsError ? reason : new TidingsError("unreachable", String((reason as Error | undefined)?.message ?? reason), true);
+  reason instanceof TidingsError ? reason : unreachable(String((reason as Error | undefined)?.message ?? reason));

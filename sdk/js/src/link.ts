@@ -2,7 +2,7 @@
 // the connector. It knows nothing of channels but what is asked for.
 
 import { Connector, type End } from "./connector.ts";
-import { TidingsError } from "./errors.ts";
+import { TidingsError, unreachable } from "./errors.ts";
 import type { Frame } from "./frames.ts";
 import type { Http } from "./http.ts";
 import type { Ask, Connection, Transport } from "./transport.ts";
@@ -13,7 +13,7 @@ export interface Host {
   frame(frame: Frame): void;
   /** Commands go here from now on; by POST, if it takes none. Nothing: there is no connection. */
   connected(connection: Connection | undefined): void;
-  state(change: StateChange): void;
+  tell(change: StateChange): void;
   moved(move: Move): void;
   /** Refused for good. True: something was changed, and it is worth another attempt. */
   refused(error: TidingsError): boolean;
@@ -120,7 +120,7 @@ export class Link {
     if (!this.#host.asks().length) {
       if (!this.#running) return;
       this.stop(true);
-      return this.#host.state({ state: "idle", transport: null });
+      return this.#host.tell({ state: "idle", transport: null });
     }
     if (!this.#running) return this.start();
     for (const attempt of [this.#current, this.#candidate]) {
@@ -169,7 +169,7 @@ export class Link {
   }
 
   #tell(state: StateChange["state"], more: Partial<StateChange> = {}): void {
-    this.#host.state({ state, transport: this.#name(this.#connector.at), ...more });
+    this.#host.tell({ state, transport: this.#name(this.#connector.at), ...more });
   }
 
   /** One attempt over one rung. */
@@ -177,7 +177,7 @@ export class Link {
     const { firstFrame } = this.#http.timings;
     let alive = false;
     const probing = setTimeout(() => void this.#http.probe().then((well) => (alive = well)), firstFrame / 3);
-    const deadline = setTimeout(() => end("mute", new TidingsError("unreachable", "nothing came in time", true)), firstFrame);
+    const deadline = setTimeout(() => end("mute", unreachable("nothing came in time")), firstFrame);
     const heard = (): void => {
       clearTimeout(probing);
       clearTimeout(deadline);
@@ -192,7 +192,7 @@ export class Link {
         attempt.connection.close(last);
       },
     };
-    const end = (kind: Outcome["end"], error?: TidingsError, after?: number): void => {
+    const end = (kind: Outcome["end"], error?: TidingsError, after = error?.retryAfter): void => {
       if (attempt.over) return;
       attempt.close(false);
       ended(attempt, { end: kind, error, after, alive });
@@ -212,7 +212,7 @@ export class Link {
       if (frame.type === "hello") {
         attempt.quiet = frame.heartbeat * 2_000;
         clearTimeout(attempt.watch);
-        this.#watch(attempt, () => end("silent", new TidingsError("unreachable", "nothing was heard for two heartbeats", true)));
+        this.#watch(attempt, () => end("silent", unreachable("nothing was heard for two heartbeats")));
       }
       if ("channel" in frame && attempt.stale.has(frame.channel as string)) return;
       if (!this.#again(attempt, frame)) this.#host.frame(frame);

@@ -1,6 +1,6 @@
 // What is published: in order, each message until it is answered, over the connection if it takes commands, else as `posting.ts` does.
 
-import { TidingsError } from "./errors.ts";
+import { TidingsError, refusalOf } from "./errors.ts";
 import { toBase64, type Answer, type ErrorFrame } from "./frames.ts";
 import type { Http } from "./http.ts";
 import { whenAborted } from "./signals.ts";
@@ -126,7 +126,7 @@ export class Publisher {
       const { type: _, id: __, ...receipt } = frame;
       item.settle(receipt as Receipt);
     } else {
-      const error = new TidingsError(frame.code, frame.message, frame.temporary, frame.retry_ms);
+      const error = refusalOf(frame);
       if (!error.temporary || item.message.ephemeral) item.refuse(error);
       else this.hold([item], error, 1_000);
     }

@@ -23,7 +23,7 @@ export interface Sink {
   asks(): Ask[];
   frame(frame: Frame): void;
   /** `end` is the transport's view, without its history: `lost` for any break. */
-  end(end: End | "final" | "done", error?: TidingsError, after?: number): void;
+  end(end: End | "final" | "done", error?: TidingsError): void;
 }
 
 export interface Connection {

@@ -126,10 +126,10 @@ for (const [code, expected, more] of [
     if (more) seen.get(more);
     seen.told.length = 0;
     seen.socket.onclose({ code });
-    const [[end, error, after]] = seen.told;
+    const [[end, error]] = seen.told;
     assert.equal(end, expected);
     if (more) assert.equal(error.code, more.code);
-    if (end !== 'at_once') assert.equal(after, more?.retry_ms);
+    if (end !== 'at_once') assert.equal(error.retryAfter, more?.retry_ms);
     seen.socket.onclose({ code });
     assert.equal(seen.told.length, 1, 'it ends once');
   });

@@ -163,7 +163,7 @@ export class World {
       if (connection.closed) return;
       if (fate === 'ok' || fate === 'cut') return connection.begin(asks, fate === 'cut' ? this.dice.pick([10, 500, 3_000]) : undefined);
       if (fate === 'broken') return connection.end('lost', unreachable());
-      if (fate === 'passing') return connection.end('passing', new TidingsError('server_full', 'full', true), this.dice.pick([undefined, 100, 20_000]));
+      if (fate === 'passing') return connection.end('passing', new TidingsError('server_full', 'full', true, this.dice.pick([undefined, 100, 20_000])));
       if (fate !== 'mute') connection.end('blocked', unreachable());
     }, after);
     return connection.face;
@@ -227,11 +227,11 @@ class Fake {
     }, this.#queue - this.world.clock.now);
   }
 
-  end(end, error, after) {
+  end(end, error) {
     if (this.closed || this.ended) return;
     this.ended = true;
     this.world.connections.delete(this);
-    this.sink.end(end, error, after);
+    this.sink.end(end, error);
   }
 
   close() {

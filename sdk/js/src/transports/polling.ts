@@ -70,7 +70,7 @@ function open(http: Http, sink: Sink, waits: boolean): Connection {
     const error = asError(reason);
     if (wait) http.wait = Math.max(1_000, wait / 2);
     const end = http.endOf(error);
-    sink.end(heard && end === "blocked" ? (error.code === "timeout" ? "silent" : "lost") : end, error, error.retryAfter);
+    sink.end(heard && end === "blocked" ? (error.code === "timeout" ? "silent" : "lost") : end, error);
   });
   return {
     renew: () => showToken(http),

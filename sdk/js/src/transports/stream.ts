@@ -1,6 +1,6 @@
 // Server-Sent Events (PROTOCOL.md section 4) over fetch, which can say who asks; as the answer to a GET or to POST /read.
 
-import { TidingsError, asError } from "../errors.ts";
+import { asError, refusalOf, unreachable } from "../errors.ts";
 import { decode, type ErrorFrame } from "../frames.ts";
 import type { Http } from "../http.ts";
 import { posting } from "../posting.ts";
@@ -60,14 +60,14 @@ function open(http: Http, sink: Sink, byPost: boolean): Connection {
       if (done) break;
       parse(value);
     }
-    if (!complaint) return sink.end("lost", new TidingsError("unreachable", "the stream ended", true));
-    throw new TidingsError(complaint.code, complaint.message, complaint.temporary, complaint.retry_ms);
+    if (!complaint) return sink.end("lost", unreachable("the stream ended"));
+    throw refusalOf(complaint);
   };
   follow().catch((reason: unknown) => {
     if (signal.aborted) return;
     controller.abort();
     const error = asError(reason);
-    sink.end(answered && error.code === "unreachable" ? "lost" : http.endOf(error), error, error.retryAfter);
+    sink.end(answered && error.code === "unreachable" ? "lost" : http.endOf(error), error);
   });
   return { renew: () => showToken(http), close: () => controller.abort() };
 }

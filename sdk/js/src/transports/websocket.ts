@@ -1,8 +1,8 @@
 // WebSocket (PROTOCOL.md section 6): one connection without a name in its URL, all else by commands.
 
-import { TidingsError, asError } from "../errors.ts";
+import { TidingsError, asError, refusalOf, unreachable } from "../errors.ts";
 import { decode, decodeBinary, type ErrorFrame, type Frame } from "../frames.ts";
-import type { Ask, Connection, Transport } from "../transport.ts";
+import type { Ask, Connection, Sink, Transport } from "../transport.ts";
 
 const constructorOf = (given?: typeof WebSocket): typeof WebSocket | undefined => given ?? globalThis.WebSocket;
 
@@ -32,10 +32,10 @@ export const websocket: Transport = {
         say(subscribe(ask, id));
       }
     };
-    const end = (...[kind, error, after]: Parameters<typeof sink.end>): void => {
+    const end: Sink["end"] = (kind, error) => {
       if (over) return;
       over = true;
-      sink.end(kind, error, after);
+      sink.end(kind, error);
     };
     const take = (frame: Frame): void => {
       if (over) return;
@@ -61,12 +61,12 @@ export const websocket: Transport = {
       sink.frame(frame);
     };
     const finish = (code: number): void => {
-      const error = complaint && new TidingsError(complaint.code, complaint.message, complaint.temporary, complaint.retry_ms);
+      const error = complaint && refusalOf(complaint);
       if (code >= 4200) return end("at_once", error);
       // The complaint says more than the code that follows it.
-      if (error) return end(http.endOf(error), error, error.retryAfter);
+      if (error) return end(http.endOf(error), error);
       if (isFinal(code)) return end("final", new TidingsError("closed", `the server closed the WebSocket with ${code}`));
-      end(opened ? "lost" : "blocked", new TidingsError("unreachable", opened ? `the WebSocket broke (${code})` : "the WebSocket did not open", true));
+      end(opened ? "lost" : "blocked", unreachable(opened ? `the WebSocket broke (${code})` : "the WebSocket did not open"));
     };
 
     const begin = async (): Promise<void> => {
@@ -97,7 +97,7 @@ export const websocket: Transport = {
     };
     begin().catch((reason: unknown) => {
       const error = asError(reason);
-      end(http.endOf(error), error, error.retryAfter);
+      end(http.endOf(error), error);
     });
 
     return {
