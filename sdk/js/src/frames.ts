@@ -33,7 +33,7 @@ export interface ErrorFrame {
   code: string;
   message: string;
   temporary: boolean;
-  retry_ms?: number;
+  retry_ms?: number | undefined;
   channel?: string;
 }
 

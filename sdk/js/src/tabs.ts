@@ -2,7 +2,7 @@
 // transport like any other, so that a change of the leader is a reconnect: each tab has its own positions and goes on from them.
 
 import type { Engine, Extension } from "./engine.ts";
-import { TidingsError } from "./errors.ts";
+import { refusalOf, type TidingsError } from "./errors.ts";
 import { plain, toBase64, type Answer, type ErrorFrame, type Frame } from "./frames.ts";
 import type { Consumer, Place } from "./places.ts";
 import { randomId, type Outgoing } from "./publisher.ts";
@@ -11,7 +11,7 @@ import type { Ask, Connection, Sink, Transport } from "./transport.ts";
 import type { StateChange } from "./types.ts";
 
 /** What tabs say to each other. `to` is a tab, or all. */
-type Said = { by: string; to?: string } & (
+type Said = { by: string; to?: string | undefined } & (
   | { say: "who" | "ping" | "pong" }
   | { say: "leader"; client: string | undefined; session: string | undefined; change: StateChange }
   | { say: "read"; added: Ask[]; removed: string[] }
@@ -40,8 +40,7 @@ async function identity({ http }: Engine): Promise<string> {
 }
 
 /** An error as another tab gets it: only its class is lost. */
-const bare = ({ code, message, temporary, retryAfter }: TidingsError): Omit<ErrorFrame, "type"> => ({ code, message, temporary, ...(retryAfter !== undefined && { retry_ms: retryAfter }) });
-const whole = ({ code, message, temporary }: Pick<TidingsError, "code" | "message" | "temporary">): TidingsError => new TidingsError(code, message, temporary);
+const bare = ({ code, message, temporary, retryAfter }: TidingsError): Omit<ErrorFrame, "type"> => ({ code, message, temporary, retry_ms: retryAfter });
 
 /** What the leader does for the others: reads and publishes for them. */
 function serve(engine: Engine, tell: (words: Words<Said>) => void): { hear(said: Said): void; stop(): void } {
@@ -74,7 +73,7 @@ function serve(engine: Engine, tell: (words: Words<Said>) => void): { hear(said:
       relays.set(ask.name, relay);
     }
     relay.tabs.set(tab, ask);
-    relay.place = engine.attach(ask.name, relay, { ...(ask.after !== undefined && { after: ask.after }), ...(ask.last !== undefined && { last: ask.last }), ...(join !== undefined && { join }) });
+    relay.place = engine.attach(ask.name, relay, { after: ask.after, last: ask.last, join });
     if (first) tell({ say: "from", to: tab, channel: ask.name, after: undefined });
     else from(relay, tab);
   };
@@ -86,7 +85,7 @@ function serve(engine: Engine, tell: (words: Words<Said>) => void): { hear(said:
   };
   const leader = (to?: string): void => {
     const { client, session } = engine.http;
-    tell({ say: "leader", client, session, change: engine.state, ...(to && { to }) });
+    tell({ say: "leader", client, session, change: engine.state, to });
   };
   engine.emitter.add("$state", () => leader(), stop.signal);
   engine.emitter.add("$failed", (error: TidingsError) => tell({ say: "failed", error: bare(error) }), stop.signal);
@@ -190,12 +189,12 @@ function tabTransport(engine: Engine, tell: (words: Words<Said>) => void, heard:
           sink.frame({ type: "state", change: said.change });
         } else if (said.by !== leader) return;
         else if (said.say === "from") from(said.channel, said.after).catch(end);
-        else if (said.say === "failed") sink.end("final", whole(said.error));
+        else if (said.say === "failed") sink.end("final", refusalOf(said.error));
         else if (said.say === "answer") sink.frame(said.frame);
         else if (said.say === "frame") {
           const { frame } = said;
           if (!asks.has(said.channel)) return;
-          if (frame.type === "closed" && frame.error) return sink.frame({ ...frame, error: whole(frame.error) });
+          if (frame.type === "closed" && frame.error) return sink.frame({ ...frame, error: refusalOf(frame.error as unknown as ErrorFrame) });
           (held.get(said.channel) ?? { push: sink.frame }).push(frame);
         }
       });

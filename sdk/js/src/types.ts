@@ -149,9 +149,9 @@ export interface PublishOptions<Event extends string = string> extends Cancel {
 
 export interface ChannelOptions {
   /** Where to start: with what comes from now on (default), the oldest retained message, or after a cursor. */
-  after?: "now" | "earliest" | (string & {});
+  after?: "now" | "earliest" | (string & {}) | undefined;
   /** Start with the newest so many. */
-  last?: number;
+  last?: number | undefined;
   /** Be seen as a member; a value other than `true` is what others see of it, 1 KiB of JSON. */
   join?: unknown;
   /** Keep track of who is there: `$presence`, `$join`, `$leave`. */
