@@ -73,7 +73,7 @@ export function judge(told, ledger, name) {
         assert.equal(gap.reason, 'epoch_changed', `${name}: ${JSON.stringify(gap)}`);
         assert.equal(gap.epoch, each.epoch, `${name}: the gap names the epoch of what follows`);
         assert.notEqual(ledger.entries[next - 1].epoch, gap.epoch, `${name}: a restart that was none`);
-        assert.ok(missing.every(({ epoch }) => epoch !== each.epoch), `${name}: lost of the new epoch: ${JSON.stringify(missing)}`);
+        assert.ok(missing.every(({ epoch }) => epoch !== each.epoch), `${name}: lost of the new epoch: ${JSON.stringify({ missing, gap, each, before: ledger.entries[next - 1] })}`);
       } else assert.deepEqual(missing, [], `${name}: missing before ${JSON.stringify(each)}, and nothing was told`);
     }
     next = at + 1;

@@ -64,11 +64,15 @@ describe('tabs', () => {
       const session = await context.newCDPSession(page);
       await session.send('Page.setWebLifecycleState', { state: 'frozen' });
     },
-    hangs: async (page) => {
-      page.evaluate(() => {
-        const until = Date.now() + 12_000;
-        while (Date.now() < until);
-      }).catch(() => {});
+    // Its script stands still for as long as the test wants.
+    hangs: async (page, context) => {
+      const session = await context.newCDPSession(page);
+      await session.send('Debugger.enable');
+      await session.send('Debugger.pause');
+      const paused = new Promise((resolve) => session.once('Debugger.paused', resolve));
+      page.evaluate(() => 1).catch(() => {});
+      await paused;
+      return () => session.send('Debugger.resume');
     },
   })) {
     test(`nothing is lost when the leader ${how}`, async () => {
@@ -77,7 +81,7 @@ describe('tabs', () => {
       const [leader, ...others] = pages;
       const flow = publishing(server, channel);
       await flow.more(50);
-      await end(leader, context);
+      const resume = await end(leader, context);
       const gone = flow.count;
       for (const page of others) await page.waitForFunction((n) => window.seen.length > n, gone + 50, { timeout: 30_000 });
       const count = await flow.stop();
@@ -86,6 +90,7 @@ describe('tabs', () => {
         assert.deepEqual(seen, upTo(count));
         assert.deepEqual(gaps, []);
       }
+      await resume?.();
       await context.close();
     });
   }

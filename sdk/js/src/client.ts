@@ -38,6 +38,9 @@ export class Tidings {
   /** The channel of this name, the same object each time; `options` count the first time. */
   channel<E extends object = Events>(name: string, options: ChannelOptions = {}): Channel<E> {
     let channel = this.#channels.get(name);
+    // What no server would take would end the other channels of a stream, too.
+    if (typeof name !== "string" || !name || /[\s\p{Cc}]/u.test(name)) throw new TypeError(`${JSON.stringify(name)} is no channel's name: one has 1 to 255 bytes, without white space`);
+    JSON.stringify(options);
     if (!channel) this.#channels.set(name, (channel = this.make(name, options) as unknown as Channel<never>));
     return channel as unknown as Channel<E>;
   }

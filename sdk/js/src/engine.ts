@@ -87,6 +87,8 @@ export class Engine implements Host {
     let place = this.places.get(name);
     if (!place) {
       const after = this.kept[name];
+      // Once: who begins anew begins as it says.
+      delete this.kept[name];
       this.places.set(name, (place = new Place(name, after === undefined ? start : { ...start, after })));
       this.#changed([place], []);
     } else if (start.join !== undefined && place.start.join === undefined) {

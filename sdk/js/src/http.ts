@@ -43,9 +43,10 @@ export class Http {
   /** The token to show; asked for where there is none. */
   async token(): Promise<string | undefined> {
     const { token } = this.options;
-    if (typeof token !== "function") return token;
+    if (typeof token !== "function") return token?.trim();
     try {
-      return (this.#token ??= await token());
+      // What is read from a file ends with a line.
+      return (this.#token ??= (await token())?.trim());
     } catch (reason) {
       if (reason instanceof TidingsError) throw reason;
       throw new TidingsError("no_token", `no token could be had: ${(reason as Error | undefined)?.message ?? reason}`, true);
@@ -61,6 +62,11 @@ export class Http {
   /** Someone was heard: the token is good. */
   worked(): void {
     this.#expired = false;
+  }
+
+  /** Whether this token is not the present one any more: another request has found out, too. */
+  isOld(token: string | undefined): boolean {
+    return typeof this.options.token === "function" && token !== this.#token;
   }
 
   /** What an error means for a connection. */

@@ -58,6 +58,10 @@ export class Link {
   /** Which decision a probe's answer is for. */
   #turn = 0;
   #reopening = false;
+  /** Something is to be read that the connection which stands does not read: another one has to be opened. */
+  #owed = false;
+  /** The rung to begin with. */
+  #preferred: string | undefined;
   /** When the rungs above are tried, whatever ends before; 0 if that is not known yet. */
   #climbAt = 0;
   /** Ephemeral messages that came while a candidate is opened: it may bring them again. */
@@ -79,13 +83,19 @@ export class Link {
     if (transports.length && !this.#ladder.length) throw new TypeError("none of the transports is available in this runtime");
     if (this.#ladder.length && transports[0] !== this.#ladder[0]) this.#http.moved = `${transports[0]?.name}.unavailable`;
     this.#connector = new Connector(this.#ladder.length, this.#http.timings);
+    this.#begin();
     if (!this.#ladder.length) return;
     if (running || this.#host.asks().length) this.start();
   }
 
   /** Begins with this rung, if it is one. */
   prefer(name: string | undefined): void {
-    this.#connector.at = Math.max(0, this.#ladder.findIndex((transport) => transport.name === name));
+    this.#preferred = name;
+    if (!this.#running) this.#begin();
+  }
+
+  #begin(): void {
+    this.#connector.at = Math.max(0, this.#ladder.findIndex((transport) => transport.name === this.#preferred));
   }
 
   /** Begins, unless it runs or there is no ladder yet. */
@@ -248,6 +258,7 @@ export class Link {
   /** A connection works: it is the one. */
   #stands(at: number): void {
     this.#connector.at = at;
+    this.#owed = false;
     this.settled?.(this.#name(at));
     this.#host.connected((this.#current as Attempt | undefined)?.connection);
     this.#planClimb();
@@ -292,7 +303,10 @@ export class Link {
     if (turn !== this.#turn) return;
     // Systems err about being offline, so it is tried all the same, but rarely.
     const offline = (globalThis.navigator as Navigator | undefined)?.onLine === false;
-    const retryIn = offline ? Math.max(verdict.delay, this.#http.timings.backoffMax) : verdict.delay;
+    const { backoffFirst, backoffMax } = this.#http.timings;
+    // Who asks to come back at once, and again at once, is not a server's way of going away.
+    const least = offline ? backoffMax : end === "asked" && (lived ?? 0) < backoffFirst ? backoffFirst : 0;
+    const retryIn = Math.max(verdict.delay, least);
     this.#timer = setTimeout(() => this.#connect(), retryIn);
     this.#tell("waiting", { reason, retryIn });
   }
@@ -317,7 +331,12 @@ export class Link {
     this.#candidate?.close(false);
     this.#candidate = undefined;
     this.#fleeting.clear();
-    if (at > upTo) return this.#planClimb();
+    if (at > upTo) {
+      if (!this.#owed) return this.#planClimb();
+      // What was asked for is not read until this succeeds.
+      this.#timer = setTimeout(() => this.#seek(upTo, upTo), this.#http.timings.backoffFirst * (1 + 2 * Math.random()));
+      return;
+    }
     clearTimeout(this.#timer);
     const from = this.#connector.at;
     const climbs = at < from;
@@ -345,10 +364,16 @@ export class Link {
         if (attempt === this.#current) return void this.#ended(attempt, outcome);
         this.#http.moved = undefined;
         const turn = this.#turn;
-        if (outcome.end === "final" && outcome.error?.channels) this.#host.refused(outcome.error);
+        if (outcome.end === "final") this.#notAdded(outcome.error as TidingsError);
         if (turn === this.#turn) this.#seek(at + 1, upTo);
       },
     );
+  }
+
+  /** What was added since is refused; what is read already goes on. */
+  #notAdded(error: TidingsError): void {
+    const channels = error.channels ?? [...(this.#current?.stale ?? [])];
+    if (channels.length) this.#host.refused(new TidingsError(error.code, error.message, false, undefined, channels));
   }
 
   /** A stream reads something else only as another stream. */
@@ -359,6 +384,7 @@ export class Link {
       this.#reopening = false;
       const current = this.#current;
       if (!current) return;
+      this.#owed = true;
       if (current.first) return this.#seek(this.#connector.at, this.#connector.at);
       current.close(false);
       this.#connect();

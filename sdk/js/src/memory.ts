@@ -22,6 +22,9 @@ export const memory =
       return;
     }
     link.settled = (name) => {
+      // Another tab's connection is not a rung of this ladder.
+      if (name === "tab") return;
+      link.prefer(name);
       const kept: Kept = { name, network: network(), until: Date.now() + http.timings.remember };
       try {
         if (name === transports[0]?.name) sessionStorage.removeItem(key);

@@ -61,9 +61,14 @@ export class Place {
         const { epoch, offset } = frame;
         return epoch === undefined || offset === undefined ? [frame] : this.#entry(frame, epoch, offset, offset);
       }
-      case "gap":
+      case "gap": {
+        const { epoch, from, to } = frame;
+        if (from === null || epoch !== this.epoch) return this.#entry(frame, epoch, undefined, to);
+        // What came over another connection is not lost.
+        return this.#entry(from > this.offset ? frame : { ...frame, from: this.offset + 1 }, epoch, Math.max(from, this.offset + 1), to);
+      }
       case "skip":
-        return this.#entry(frame, frame.epoch, frame.type === "gap" ? undefined : frame.from, frame.to);
+        return this.#entry(frame, frame.epoch, frame.from, frame.to);
       default:
         return [frame];
     }

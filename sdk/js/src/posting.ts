@@ -1,7 +1,7 @@
 // Publishing by POST: where no connection takes commands, and what is too large for one.
 
 import type { Extension } from "./engine.ts";
-import { TidingsError, asError } from "./errors.ts";
+import { TidingsError, asError, passes } from "./errors.ts";
 import type { Item } from "./publisher.ts";
 import { ensureSession, json } from "./requests.ts";
 import type { Receipt } from "./types.ts";
@@ -11,6 +11,7 @@ const BATCH = 64;
 interface Problem {
   code: string;
   detail: string;
+  status: number;
 }
 
 /** Goes on after the client was closed: what is published then does not wait for a connection. */
@@ -24,8 +25,9 @@ export const posting: Extension = ({ publisher, http }) => {
     const { results } = await json<{ results: (Receipt | Problem)[] }>(http, http.url("publish"), { method: "POST", body });
     items.forEach((item, at) => {
       const result = results[at];
-      if (result && "code" in result) item.refuse(new TidingsError(result.code, result.detail));
-      else item.settle(result as Receipt);
+      if (!result || !("code" in result)) item.settle(result as Receipt);
+      else if (passes(result.status) && !item.message.ephemeral) publisher.hold([item], new TidingsError(result.code, result.detail, true), 1_000);
+      else item.refuse(new TidingsError(result.code, result.detail));
     });
     batch = BATCH;
   };

@@ -12,7 +12,7 @@ import type { Member, StateChange } from "./types.ts";
 export const memberList = ({ http }: Engine, name: string, signal?: AbortSignal): Promise<{ clients: Member[]; count: number; cursor: string }> =>
   json(http, http.url("presence", [["name", name]]), { signal });
 
-type Tell = (name: "$presence" | "$join" | "$leave" | "$closed", value: unknown) => void;
+type Tell = (name: "$presence" | "$join" | "$leave", value: unknown) => void;
 
 export class Presence implements Consumer {
   readonly #engine: Engine;
@@ -79,7 +79,7 @@ export class Presence implements Consumer {
         if (signal.aborted) continue;
         if (error.temporary) await pause(error.retryAfter ?? 2_000, signal);
         else {
-          this.#tell("$closed", { type: "closed", channel: this.#channel, error });
+          // Who may not see it reads the channel all the same; `presence()` says why there is no list.
           return forget();
         }
       }

@@ -38,7 +38,11 @@ export async function request(http: Http, url: string, { method = "GET", body, h
       body: body === undefined ? null : JSON.stringify(body),
       signal: controller.signal,
     });
-    if (!answer.ok && answer.status !== 304) throw await refusal(answer);
+    if (!answer.ok && answer.status !== 304) {
+      const error = await refusal(answer);
+      throw error.code === "token_expired" && http.isOld(token) ? new TidingsError(error.code, error.message, true, 0) : error;
+    }
+    if (token !== undefined) http.worked();
     // A stream may be aborted after its head; what has a timeout is read whole within it.
     return timeout === undefined ? answer : new Response(answer.status === 204 ? null : await answer.arrayBuffer(), answer);
   } catch (error) {

@@ -2,13 +2,16 @@
 // transport like any other, so that a change of the leader is a reconnect: each tab has its own positions and goes on from them.
 
 import type { Engine, Extension } from "./engine.ts";
-import { refusalOf, type TidingsError } from "./errors.ts";
+import { asError, refusalOf, type TidingsError } from "./errors.ts";
 import { plain, toBase64, type Answer, type ErrorFrame, type Frame } from "./frames.ts";
 import type { Consumer, Place } from "./places.ts";
 import { randomId, type Outgoing } from "./publisher.ts";
 import { json } from "./requests.ts";
 import type { Ask, Connection, Sink, Transport } from "./transport.ts";
 import type { StateChange } from "./types.ts";
+
+/** Messages of this tab's own that are waited for, to be left out. */
+const OWN = 64;
 
 /** What tabs say to each other. `to` is a tab, or all. */
 type Said = { by: string; to?: string | undefined } & (
@@ -36,7 +39,9 @@ async function identity({ http }: Engine): Promise<string> {
   } catch {
     // It is no JSON Web Token.
   }
-  return token;
+  // Not the token itself: the names of locks are for every script of the origin.
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token));
+  return [...new Uint8Array(digest).slice(0, 12)].join("-");
 }
 
 /** An error as another tab gets it: only its class is lost. */
@@ -96,9 +101,10 @@ function serve(engine: Engine, tell: (words: Words<Said>) => void): { hear(said:
       if (said.say === "who") leader(by);
       else if (said.say === "ping") tell({ say: "pong", to: by });
       else if (said.say === "publish") {
-        engine.publisher.enqueue(said.message).then(
-          (receipt) => tell({ say: "answer", to: by, frame: { ...receipt, type: "ack", id: said.id } }),
-          (error: TidingsError) => tell({ say: "answer", to: by, frame: { type: "error", id: said.id, ...bare(error) } }),
+        // Whoever leads next is given what is not answered by then: this tab must not send it later.
+        engine.publisher.enqueue(said.message, stop.signal).then(
+          (receipt) => stop.signal.aborted || tell({ say: "answer", to: by, frame: { ...receipt, type: "ack", id: said.id } }),
+          (error: TidingsError) => stop.signal.aborted || tell({ say: "answer", to: by, frame: { type: "error", id: said.id, ...bare(error) } }),
         );
       } else if (said.say === "read") {
         if (!known.has(by)) {
@@ -171,13 +177,17 @@ function tabTransport(engine: Engine, tell: (words: Words<Said>) => void, heard:
         } else if (after !== undefined && after !== ask.after) await catchUp(sink, ask, stop.signal);
         release(name);
       };
-      const end = (error?: unknown): void => {
-        if (!stop.signal.aborted) sink.end("passing", error as TidingsError);
+      const end = (reason?: unknown): void => {
+        if (stop.signal.aborted) return;
+        const error = asError(reason);
+        const end = engine.http.endOf(error);
+        // That the server is away is the leader's business; this tab asks it again.
+        sink.end(end === "blocked" ? "passing" : end, error);
       };
       heard((said) => {
         if (stop.signal.aborted) return;
-        answered = Date.now();
         if (said.say === "leader") {
+          answered = Date.now();
           if (leader !== undefined && said.by !== leader) return sink.end("at_once");
           const first = leader === undefined;
           leader = said.by;
@@ -187,8 +197,11 @@ function tabTransport(engine: Engine, tell: (words: Words<Said>) => void, heard:
             read(sink.asks(), []);
           }
           sink.frame({ type: "state", change: said.change });
-        } else if (said.by !== leader) return;
-        else if (said.say === "from") from(said.channel, said.after).catch(end);
+        }
+        // Only the leader's word says that the leader lives.
+        if (said.by !== leader) return;
+        answered = Date.now();
+        if (said.say === "from") from(said.channel, said.after).catch(end);
         else if (said.say === "failed") sink.end("final", refusalOf(said.error));
         else if (said.say === "answer") sink.frame(said.frame);
         else if (said.say === "frame") {
@@ -198,10 +211,14 @@ function tabTransport(engine: Engine, tell: (words: Words<Said>) => void, heard:
           (held.get(said.channel) ?? { push: sink.frame }).push(frame);
         }
       });
+      let ticked = Date.now();
       const beat = setInterval(() => {
-        // A timer that was late says nothing about the leader: it is asked first.
-        if (Date.now() - answered > 3 * tabAnswer) {
-          answered = Date.now();
+        const now = Date.now();
+        // A timer that was late says nothing about the leader, whose words may wait to be heard: it is asked first.
+        if (now - ticked > 2 * tabAnswer) answered = now;
+        ticked = now;
+        if (now - answered > 3 * tabAnswer) {
+          answered = now;
           lost();
         } else tell({ say: leader === undefined ? "who" : "ping" });
       }, tabAnswer);
@@ -228,8 +245,8 @@ function tabTransport(engine: Engine, tell: (words: Words<Said>) => void, heard:
 }
 
 /** Messages that another tab of this client must get and this one must not: `echo: false` is of a tab here, not of the client. */
-function ownMessages({ publisher, http }: Engine): (frame: Frame) => boolean {
-  const own: string[] = [];
+function ownMessages({ publisher, http, places }: Engine): (frame: Frame) => boolean {
+  let own: string[] = [];
   const text = ({ channel, event, data }: Partial<Outgoing>): string => JSON.stringify([channel, event, data instanceof Uint8Array ? toBase64(data) : data]);
   const take = (each: string): boolean => {
     const at = own.indexOf(each);
@@ -239,8 +256,11 @@ function ownMessages({ publisher, http }: Engine): (frame: Frame) => boolean {
   publisher.outgoing = (message) => {
     if (message.echo !== false) return;
     delete message.echo;
+    // What this tab does not read does not come.
+    if (!places.has(message.channel)) return;
     const each = text(message);
-    own.push(each);
+    // Not for ever: one that newer ones replace never comes.
+    own = [...own, each].slice(-OWN);
     return () => void take(each);
   };
   return (frame) => frame.type === "message" && frame.from?.client === http.client && take(text(frame as Partial<Outgoing>));
@@ -259,6 +279,7 @@ export const tabs: Extension = (engine, signal) => {
     const air = new BroadcastChannel(key);
     let hear: (said: Said) => void = () => {};
     let release: (() => void) | undefined;
+    let frozen = false;
     const tell = (words: Words<Said>): void => air.postMessage({ ...words, by: me });
     air.onmessage = ({ data }: MessageEvent<Said>) => {
       if (data.to === undefined || data.to === me) hear(data);
@@ -280,7 +301,8 @@ export const tabs: Extension = (engine, signal) => {
     };
     const campaign = (options: LockOptions): void => {
       navigator.locks.request(key, { ...options, ...(!options.steal && !options.ifAvailable && { signal }) }, (lock) => {
-        if (signal.aborted) return;
+        // A tab that leads already, or hears nothing, lets it go to the next.
+        if (signal.aborted || release || frozen) return;
         if (lock) return lead();
         follow();
         campaign({});
@@ -296,14 +318,20 @@ export const tabs: Extension = (engine, signal) => {
     navigator.locks.request(me, { signal }, () => new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()))).catch(() => {});
     campaign({ ifAvailable: true });
     // A frozen leader would keep the others waiting.
-    const yields = (): void => {
+    const freeze = (): void => {
+      frozen = true;
       if (!release) return;
       release();
       link.use([]);
+    };
+    const resume = (): void => {
+      if (!frozen) return;
+      frozen = false;
+      follow();
       campaign({});
     };
-    document.addEventListener("freeze", yields, { signal });
-    document.addEventListener("resume", () => release || follow(), { signal });
+    document.addEventListener("freeze", freeze, { signal });
+    document.addEventListener("resume", resume, { signal });
     signal.addEventListener("abort", () => {
       release?.();
       air.close();

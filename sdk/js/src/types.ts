@@ -135,7 +135,7 @@ export interface Cancel {
 }
 
 export interface PublishOptions<Event extends string = string> extends Cancel {
-  /** At most 255 bytes, not beginning with `$`. */
+  /** At most 128 bytes, not beginning with `$`. */
   event?: Event;
   /** Only for who reads now; not retained, never sent twice, dropped while there is no connection. */
   ephemeral?: boolean;

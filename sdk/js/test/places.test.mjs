@@ -176,3 +176,10 @@ test('anything at all: no hole and nothing twice within an epoch', () => seeds(3
     at = to;
   }
 }));
+
+test('a gap that overlaps what came over another connection tells only what is missing', () => {
+  const place = new Place('a', {});
+  take(place, [subscribed('e', 5), message('e', 6), message('e', 7), message('e', 8)]);
+  assert.deepEqual(take(place, [gap('e', 6, 10)]), [gap('e', 9, 10)]);
+  assert.deepEqual(take(place, [gap('e', 13, 14)]), [gap('e', 11, 12, 'unknown'), gap('e', 13, 14)]);
+});

@@ -40,10 +40,12 @@ function open(http: Http, sink: Sink, waits: boolean): Connection {
     sink.frame({ type: "ping" });
     let complaint: Frame | undefined;
     for (const frame of messages) {
-      if (over) return 0;
+      // What is read has changed: the rest, and the cursor, are of the reading before.
+      if (over || signal.aborted) return 0;
       if (frame.type === "error") complaint = frame;
       else sink.frame(plain(frame));
     }
+    if (signal.aborted) return 0;
     sink.frame({ type: "cursor", cursor, names });
     if (closed) for (const name of names) sink.frame({ type: "closed", channel: name });
     const asked = Number(answer.headers.get("Retry-After") ?? 0) * 1000;
@@ -68,8 +70,9 @@ function open(http: Http, sink: Sink, waits: boolean): Connection {
     if (over) return;
     over = true;
     const error = asError(reason);
-    if (wait) http.wait = Math.max(1_000, wait / 2);
     const end = http.endOf(error);
+    // What cuts requests that wait may let shorter ones pass.
+    if (wait && end === "blocked") http.wait = Math.max(1_000, wait / 2);
     sink.end(heard && end === "blocked" ? (error.code === "timeout" ? "silent" : "lost") : end, error);
   });
   return {
