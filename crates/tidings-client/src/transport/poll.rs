@@ -81,7 +81,9 @@ async fn ask(
     etag: Option<&HeaderValue>,
 ) -> Result<Answer, Stop> {
     let asks = attempt.places.asks();
-    let moved = attempt.moved.take();
+    // The server counts a long poll by its waiting, which its first request does not do.
+    let shows_its_rung = wait.is_some() || attempt.transport == Transport::Poll;
+    let moved = attempt.moved.take_if(|_| shows_its_rung);
     let (inner, join) = (&attempt.inner, &attempt.options.join);
     let mut request = request::poll(inner, &asks, wait, join, moved.as_deref())
         .map_err(|error| attempt.broke(error))?;
