@@ -175,8 +175,12 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let why = cause.to_string();
+        // Some say their cause themselves.
+        if !text.ends_with(&why) {
+            text.push_str(": ");
+            text.push_str(&why);
+        }
         source = cause.source();
     }
     text
@@ -303,6 +307,16 @@ mod tests {
             headers,
             body: Bytes::copy_from_slice(body.as_bytes()),
         }
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let reset = std::io::Error::other("reset by peer");
+        let own = tokio_tungstenite::tungstenite::Error::Io(reset);
+        assert_eq!(chain(&own), "IO error: reset by peer");
+        let body = Error::Lost(chain(&own));
+        let wrapped = std::io::Error::other(body);
+        assert_eq!(chain(&wrapped), "connection lost: IO error: reset by peer");
     }
 
     #[test]
