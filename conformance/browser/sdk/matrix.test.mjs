@@ -4,7 +4,7 @@
 import { after, before, describe, test } from 'node:test';
 import { Server } from '../server.mjs';
 import { engines } from './engines.mjs';
-import { LADDER, cases, run } from './matrix.mjs';
+import { HEARTBEAT, LADDER, cases, run } from './matrix.mjs';
 
 const NAMES = (process.env.ENGINES ?? 'node,chromium,firefox').split(',');
 const ALL = process.env.MATRIX === 'all';
@@ -13,7 +13,7 @@ const ONLY = new RegExp(process.env.ONLY ?? '');
 let server;
 let runtimes;
 before(async () => {
-  server = await Server.start(0, { options: ['--set', 'limits.heartbeat=1s', '--set', 'history.count=100000', '--set', 'history.bytes=100MiB', '--demo'] });
+  server = await Server.start(0, { options: ['--set', `limits.heartbeat=${HEARTBEAT}`, '--set', 'history.count=100000', '--set', 'history.bytes=100MiB', '--demo'] });
   runtimes = await engines(NAMES);
 });
 after(async () => {

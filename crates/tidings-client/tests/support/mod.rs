@@ -69,6 +69,12 @@ impl Server {
             let (stream, _) = soon("a connection", self.listener.accept())
                 .await
                 .expect("a connection");
+            // A client that left before it asked is a question that was given up.
+            let mut first = [0];
+            let asks = soon("a request", stream.peek(&mut first)).await;
+            if !matches!(asks, Ok(1)) {
+                continue;
+            }
             let mut peer = Peer { stream };
             let request = peer.request().await;
             if request.line != "GET /healthz HTTP/1.1" {
