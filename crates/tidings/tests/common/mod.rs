@@ -115,6 +115,16 @@ impl Lines {
         self.0.recv_timeout(PATIENCE).expect("a line")
     }
 
+    /// The next line, if there is one in time.
+    pub fn within(&self, time: Duration) -> Option<String> {
+        self.0.recv_timeout(time).ok()
+    }
+
+    /// The lines that are there and were not taken.
+    pub fn here(&self) -> Vec<String> {
+        self.0.try_iter().collect()
+    }
+
     /// The next line that holds the text.
     pub fn find(&self, text: &str) -> String {
         let until = Instant::now() + PATIENCE;
