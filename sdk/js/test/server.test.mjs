@@ -168,6 +168,8 @@ for (const rung of rungs) {
       const other = make({ user: 'alice' });
       const joined = other.channel(name, { join: { seat: 7 } });
       note(joined);
+      // Others may hear of it before its own `hello` is here.
+      await joined.ready();
       await until(() => joins.length, () => JSON.stringify(lists));
       assert.deepEqual([joins[0].user, joins[0].info, joins[0].client], ['alice', { seat: 7 }, other.client]);
       assert.deepEqual((await channel.presence()).map(({ user }) => user), ['alice']);
