@@ -135,6 +135,27 @@ describe('ladder', { concurrency: 3 }, () => {
       reader.close();
     }));
 
+  test('a channel that is added to a stream is asked for until it is read, and one that is refused ends alone', () =>
+    scene('node', { transports: ['sse'] }, async ({ proxy, server }) => {
+      const { Tidings } = await import('../../../sdk/js/dist/index.js');
+      const client = new Tidings(proxy.origin, { transports: ['sse'], timings: TIMINGS });
+      const heard = [];
+      const follow = (name, options) => {
+        const room = client.channel(name, options);
+        room.on('message', ({ channel }) => heard.push(channel));
+        return room.ready();
+      };
+      await follow('first');
+      await proxy.set([{ on: ['sse', 'sse-post'], fault: { status: 503 }, times: 2 }]);
+      await follow('second');
+      await assert.rejects(follow('third', { last: -1 }), { code: 'bad_request' });
+      await follow('fourth');
+      for (const name of ['first', 'second', 'fourth']) await server.publish(name, 1);
+      await until('all are read', () => heard.length, (count) => count === 3);
+      assert.deepEqual([...heard].sort(), ['first', 'fourth', 'second']);
+      client.close();
+    }));
+
   test('a reload goes on where the page was, as the same client and over the rung that worked', { skip: !NAMES.includes('chromium') && 'no chromium' }, () =>
     scene('chromium', { persist: true }, async ({ proxy, flow, open }) => {
       await proxy.set([{ on: ['websocket'], fault: { status: 403 } }]);

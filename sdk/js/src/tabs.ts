@@ -17,9 +17,10 @@ const OWN = 64;
 type Said = { by: string; to?: string | undefined } & (
   | { say: "who" | "ping" | "pong" }
   | { say: "leader"; client: string | undefined; session: string | undefined; change: StateChange }
-  | { say: "read"; added: Ask[]; removed: string[] }
+  /** `as` is the connection for which it is read: what is said to one before is not for this one. */
+  | { say: "read"; as: string; added: Ask[]; removed: string[] }
   /** The reading of a channel goes on after this; nothing where all that was asked for comes. */
-  | { say: "from"; channel: string; after: string | undefined }
+  | { say: "from"; as: string; channel: string; after: string | undefined }
   | { say: "publish"; id: string; message: Outgoing }
   /** `channel` is the name by which it was asked for. */
   | { say: "frame"; channel: string; frame: Frame }
@@ -51,7 +52,8 @@ const bare = ({ code, message, temporary, retryAfter }: TidingsError): Omit<Erro
 function serve(engine: Engine, tell: (words: Words<Said>) => void): { hear(said: Said): void; stop(): void } {
   interface Relay extends Consumer {
     place: Place;
-    tabs: Map<string, Ask>;
+    /** Who reads it, each with its connection. */
+    tabs: Map<string, string>;
   }
   const relays = new Map<string, Relay>();
   const known = new Set<string>();
@@ -60,14 +62,14 @@ function serve(engine: Engine, tell: (words: Words<Said>) => void): { hear(said:
   const from = (relay: Relay, tab: string): void => {
     const { after } = relay.place;
     // The one that began the reading gets all of it.
-    if (after !== undefined) tell({ say: "from", to: tab, channel: relay.place.name, after });
+    if (after !== undefined) tell({ say: "from", to: tab, as: relay.tabs.get(tab) as string, channel: relay.place.name, after });
   };
-  const add = (tab: string, ask: Ask): void => {
+  const add = (tab: string, as: string, ask: Ask): void => {
     let relay = relays.get(ask.name);
     const join = ask.join && (ask.info ?? true);
     const first = !engine.places.has(ask.name);
     if (!relay) {
-      const tabs = new Map<string, Ask>();
+      const tabs = new Map<string, string>();
       relay = {
         tabs,
         deliver(frame) {
@@ -77,9 +79,9 @@ function serve(engine: Engine, tell: (words: Words<Said>) => void): { hear(said:
       } as Relay;
       relays.set(ask.name, relay);
     }
-    relay.tabs.set(tab, ask);
+    relay.tabs.set(tab, as);
     relay.place = engine.attach(ask.name, relay, { after: ask.after, last: ask.last, join });
-    if (first) tell({ say: "from", to: tab, channel: ask.name, after: undefined });
+    if (first) tell({ say: "from", to: tab, as, channel: ask.name, after: undefined });
     else from(relay, tab);
   };
   const remove = (tab: string, name: string): void => {
@@ -116,7 +118,7 @@ function serve(engine: Engine, tell: (words: Words<Said>) => void): { hear(said:
           }).catch(() => {});
         }
         for (const name of said.removed) remove(by, name);
-        for (const ask of said.added) add(by, ask);
+        for (const ask of said.added) add(by, said.as, ask);
       }
     },
     stop() {
@@ -150,6 +152,7 @@ function tabTransport(engine: Engine, tell: (words: Words<Said>) => void, heard:
     usable: () => true,
     open(_, sink): Connection {
       const stop = new AbortController();
+      const as = randomId();
       // Channels that catch up, with what came live meanwhile.
       const held = new Map<string, Frame[]>();
       let asks = new Map<string, Ask>();
@@ -161,7 +164,7 @@ function tabTransport(engine: Engine, tell: (words: Words<Said>) => void, heard:
           held.set(ask.name, []);
         }
         for (const name of removed) asks.delete(name);
-        tell({ say: "read", added, removed });
+        tell({ say: "read", as, added, removed });
       };
       const release = (name: string): void => {
         const frames = held.get(name) ?? [];
@@ -201,8 +204,9 @@ function tabTransport(engine: Engine, tell: (words: Words<Said>) => void, heard:
         // Only the leader's word says that the leader lives.
         if (said.by !== leader) return;
         answered = Date.now();
-        if (said.say === "from") from(said.channel, said.after).catch(end);
-        else if (said.say === "failed") sink.end("final", refusalOf(said.error));
+        if (said.say === "from") {
+          if (said.as === as) from(said.channel, said.after).catch(end);
+        } else if (said.say === "failed") sink.end("final", refusalOf(said.error));
         else if (said.say === "answer") sink.frame(said.frame);
         else if (said.say === "frame") {
           const { frame } = said;
@@ -236,7 +240,7 @@ function tabTransport(engine: Engine, tell: (words: Words<Said>) => void, heard:
           stop.abort();
           clearInterval(beat);
           heard(() => {});
-          tell({ say: "read", added: [], removed: [...asks.keys()] });
+          tell({ say: "read", as, added: [], removed: [...asks.keys()] });
           asks = new Map();
         },
       };

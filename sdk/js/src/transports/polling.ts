@@ -29,7 +29,8 @@ function open(http: Http, sink: Sink, waits: boolean): Connection {
     const body = { channels: asks, transport: "poll", wait: wait / 1000 };
     const { signal } = controller;
     const began = Date.now();
-    const answer = await request(http, http.url("read", [], true), { method: "POST", body, signal, timeout: wait + http.timings.request });
+    // A long poll is told from a short one by its wait: a move is told by the first that waits.
+    const answer = await request(http, http.url("read", [], !waits || wait > 0), { method: "POST", body, signal, timeout: wait + http.timings.request });
     const { messages, cursor, more, closed } = (await answer.json()) as Answer;
     if (over) return 0;
     heard = true;
