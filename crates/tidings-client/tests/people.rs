@@ -141,7 +141,7 @@ async fn a_request_gets_its_reply() {
     let inbox = open(&bob, "@bob", options()).await;
     let answering = tokio::spawn(answer(bob, inbox));
     let timings = Timings {
-        request: std::time::Duration::from_millis(500),
+        request: std::time::Duration::from_secs(4),
         ..short()
     };
     let url = format!("http://{}", server.addr);
